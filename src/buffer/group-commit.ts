@@ -1,0 +1,146 @@
+import type { BufferScripts } from './scripts.ts';
+
+/** One entry of a write: a document, or one field of a sheet. */
+export interface EntryWrite {
+  field: Buffer;
+  prefix: Buffer;
+  payload: Buffer;
+  rawBytes: number;
+}
+
+/** One write as the put script takes it; all its keys lie in one shard. */
+export interface BufferWrite {
+  entity: string;
+  key: string;
+  bucketKey: string;
+  dirtyKey: string;
+  failedKey: string;
+  bucket: string;
+  /** Version of the stored row, when the caller has read it; the new version is above it. */
+  base: number;
+  /** Required current version, or undefined. */
+  ifMatch?: number;
+  relationKeys: readonly string[];
+  /** Field under which a document's key stands in its relations; empty for sheets, which stand there by key. */
+  relationMember: Buffer;
+  entries: readonly EntryWrite[];
+}
+
+/** Version of the write; negative: refused, the current version with its sign turned. */
+export type PutResult = number;
+
+interface Waiting {
+  write: BufferWrite;
+  resolve(result: PutResult): void;
+  reject(error: Error): void;
+}
+
+/** Bounds of one commit, so that no script runs for long (10 ms at most, FAILURES 17). */
+const MAX_WRITES = 128;
+const MAX_BYTES = 1024 * 1024;
+
+const writeBytes = (write: BufferWrite): number =>
+  write.entries.reduce((sum, entry) => sum + entry.payload.length + entry.field.length, 0);
+
+/**
+ * Gathers writes of one shard into commits: while one is on its way to Redis, the writes that arrive wait and go
+ * together in the next. No timer: an idle buffer commits at once, a busy one by the beat of its round trips.
+ *
+ *   put -> waiting -> (no commit in flight) -> in flight -> acknowledged or refused, each request by its own result
+ *
+ * A commit that fails (connection, out of memory) fails its writes alone. Its outcome may be unknown when the
+ * connection broke; the caller answers 503 and a retry with the same Idempotency-Key has one effect.
+ */
+export class GroupCommit {
+  readonly #scripts: BufferScripts;
+  readonly #fixedKeys: readonly string[];
+  readonly #onCommit: (writes: readonly BufferWrite[]) => void;
+  #waiting: Waiting[] = [];
+  #isInFlight = false;
+  #isScheduled = false;
+  #idle: (() => void)[] = [];
+
+  /** @param fixedKeys clock, counters and resolved list of the shard */
+  constructor(
+    scripts: BufferScripts,
+    fixedKeys: readonly string[],
+    onCommit: (writes: readonly BufferWrite[]) => void,
+  ) {
+    this.#scripts = scripts;
+    this.#fixedKeys = fixedKeys;
+    this.#onCommit = onCommit;
+  }
+
+  put(write: BufferWrite): Promise<PutResult> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ write, resolve, reject });
+      if (this.#isInFlight || this.#isScheduled) return;
+      // One turn of the event loop: requests already read from their sockets join this commit.
+      this.#isScheduled = true;
+      setImmediate(() => {
+        this.#isScheduled = false;
+        void this.#commit();
+      });
+    });
+  }
+
+  /** Resolves when nothing waits and nothing is in flight. */
+  async drain(): Promise<void> {
+    if (this.#waiting.length === 0 && !this.#isInFlight) return;
+    await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  async #commit(): Promise<void> {
+    if (this.#isInFlight) return;
+    this.#isInFlight = true;
+    while (this.#waiting.length > 0) {
+      const group = this.#take();
+      try {
+        const results = await this.#send(group.map(({ write }) => write));
+        const stored: BufferWrite[] = [];
+        group.forEach(({ write, resolve }, index) => {
+          const result = results[index]!;
+          if (result > 0) stored.push(write);
+          resolve(result);
+        });
+        if (stored.length > 0) this.#onCommit(stored);
+      } catch (error) {
+        for (const { reject } of group) reject(error as Error);
+      }
+    }
+    this.#isInFlight = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #take(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length && count < MAX_WRITES && (count === 0 || bytes < MAX_BYTES)) {
+      bytes += writeBytes(this.#waiting[count]!.write);
+      count++;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  #send(writes: readonly BufferWrite[]): Promise<PutResult[]> {
+    const keys = [...this.#fixedKeys];
+    const positions = new Map<string, number>();
+    const position = (key: string): number => {
+      let at = positions.get(key);
+      if (at === undefined) {
+        at = keys.push(key);
+        positions.set(key, at);
+      }
+      return at;
+    };
+    const args: (string | number | Buffer)[] = [];
+    for (const write of writes) {
+      args.push(position(write.bucketKey), position(write.dirtyKey), position(write.failedKey));
+      args.push(write.entity, write.bucket, write.key, write.base, write.ifMatch ?? '', write.relationKeys.length);
+      for (const key of write.relationKeys) args.push(position(key));
+      args.push(write.relationMember, write.entries.length);
+      for (const { field, prefix, rawBytes, payload } of write.entries) args.push(field, prefix, rawBytes, payload);
+    }
+    return this.#scripts.put(keys, args);
+  }
+}

@@ -1,0 +1,156 @@
+import type { EntityDefinition } from '../lib/entity.ts';
+
+/** Buckets of one entity and shard: few enough to index, enough that each stays a compact listpack hash. */
+export const BUCKETS = 512;
+
+const HASH_SEED = 0x811c9dc5;
+const HASH_PRIME = 0x01000193;
+
+/** FNV-1a, 32 bits: places keys on shards and buckets the same way in every process. */
+function hash(text: string): number {
+  let value = HASH_SEED;
+  for (let index = 0; index < text.length; index++) {
+    value ^= text.charCodeAt(index);
+    value = Math.imul(value, HASH_PRIME);
+  }
+  return value >>> 0;
+}
+
+/** Where a key's entry lies: a hash (bucket) in one shard and the entry's field in it. */
+export interface Place {
+  shard: number;
+  bucket: string;
+  /** Absent for sheets, whose bucket holds nothing but their own fields. */
+  field?: Buffer;
+}
+
+const isUuidKey = (entity: EntityDefinition, column: string): boolean => entity.columns[column]?.type === 'uuid';
+
+/** A key part as a hash field: 16 bytes for a uuid, its text otherwise. */
+export const toField = (part: string, isUuid: boolean): Buffer =>
+  isUuid ? Buffer.from(part.replaceAll('-', ''), 'hex') : Buffer.from(part, 'utf8');
+
+export function fromField(field: Buffer, isUuid: boolean): string {
+  if (!isUuid) return field.toString('utf8');
+  const hex = field.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** The only place that spells Redis keys of the write buffer and its caches. */
+export class BufferKeys {
+  readonly prefix: string;
+  readonly shards: number;
+
+  /** @param prefix namespace of this deployment; shards spread by the hash tag that follows it */
+  constructor(prefix: string, shards: number) {
+    this.prefix = prefix;
+    this.shards = shards;
+  }
+
+  shardOf(firstKeyPart: string): number {
+    return this.shards === 1 ? 0 : hash(firstKeyPart) % this.shards;
+  }
+
+  place(entity: EntityDefinition, key: string): Place {
+    const split = key.indexOf(':');
+    if (entity.key.length === 1) {
+      const shard = this.shardOf(key);
+      if (entity.kind === 'sheet') return { shard, bucket: key };
+      const column = entity.key[0]!;
+      return { shard, bucket: String(hash(key) % BUCKETS), field: toField(key, isUuidKey(entity, column)) };
+    }
+    const first = key.slice(0, split);
+    const shard = this.shardOf(first);
+    if (entity.kind === 'sheet') return { shard, bucket: key };
+    const rest = key.slice(split + 1);
+    return { shard, bucket: first, field: toField(rest, this.#restIsUuid(entity)) };
+  }
+
+  /** The key of an entry found in a bucket. */
+  keyAt(entity: EntityDefinition, bucket: string, field: Buffer): string {
+    if (entity.kind === 'sheet') return bucket;
+    if (entity.key.length === 1) return fromField(field, isUuidKey(entity, entity.key[0]!));
+    return `${bucket}:${fromField(field, this.#restIsUuid(entity))}`;
+  }
+
+  #restIsUuid(entity: EntityDefinition): boolean {
+    return entity.key.length === 2 && isUuidKey(entity, entity.key[1]!);
+  }
+
+  shard(shard: number): string {
+    return `${this.prefix}{${shard}}`;
+  }
+
+  bucket(shard: number, entity: string, bucket: string): string {
+    return `${this.shard(shard)}:${entity}:b:${bucket}`;
+  }
+
+  /** Sorted set of buckets with dirty entries, scored by their oldest first write in ms. */
+  dirty(shard: number, entity: string): string {
+    return `${this.shard(shard)}:${entity}:dirty`;
+  }
+
+  /** Hash: key to record of its failed write. */
+  failed(shard: number, entity: string): string {
+    return `${this.shard(shard)}:${entity}:failed`;
+  }
+
+  /** Hash whose fields are the pending keys of one relation value. */
+  relation(shard: number, entity: string, column: string, value: string): string {
+    return `${this.shard(shard)}:${entity}:r:${column}:${value}`;
+  }
+
+  /** List of resolved failed writes, newest first. */
+  resolved(shard: number): string {
+    return `${this.shard(shard)}:resolved`;
+  }
+
+  /** Hash: dirty entries, raw and stored bytes, and list epoch of each entity. */
+  counters(shard: number): string {
+    return `${this.shard(shard)}:counters`;
+  }
+
+  /** Highest version handed out by this shard. */
+  clock(shard: number): string {
+    return `${this.shard(shard)}:clock`;
+  }
+
+  /** Hash: format id to its columns and dictionary; needed to read any payload, so never deleted. */
+  formats(shard: number): string {
+    return `${this.shard(shard)}:formats`;
+  }
+
+  /** Set of `entity key` of children that wait for one parent. */
+  waiters(shard: number, parentEntity: string, parentKey: string): string {
+    return `${this.shard(shard)}:waiters:${parentEntity}:${parentKey}`;
+  }
+
+  /** Stored copy of a document kept for reads; the only buffer key with a TTL. */
+  warm(shard: number, entity: string, key: string): string {
+    return `${this.shard(shard)}:${entity}:w:${key}`;
+  }
+
+  /** Who holds a unique value until its row is stored. */
+  reservation(entity: string, column: string, value: string): string {
+    const shard = this.shardOf(value);
+    return `${this.shard(shard)}:${entity}:u:${column}:${value}`;
+  }
+
+  /** Cached database answers, by entity epoch. */
+  cache(name: string): string {
+    return `${this.prefix}:cache:${name}`;
+  }
+
+  run(runId: string): string {
+    return `${this.prefix}:run:${runId}`;
+  }
+
+  runs(): string {
+    return `${this.prefix}:runs`;
+  }
+
+  /** Prefix of a BullMQ queue: a hash tag of its own, so that queues spread over a cluster. */
+  queue(name: string): string {
+    return `{${this.prefix}:${name}}`;
+  }
+}

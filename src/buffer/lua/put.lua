@@ -1,0 +1,128 @@
+-- Stores a group of writes of one shard and marks them dirty.
+--
+-- Effect, a write: its entries replace or join those of its bucket with a fresh version, the bucket enters the dirty
+-- index with its oldest first write, its key enters the pending index of each relation, counters rise. A failed or
+-- waiting entry becomes dirty again and its failure record moves to the resolved list as superseded; a prefix that
+-- says failed (a repair) keeps it set aside. All or nothing a write; a refused write does not touch its neighbours.
+-- KEYS: 1 clock, 2 counters, 3 resolved, then those that ARGV refers to by position
+-- ARGV: a run of words a write
+--   bucket key, dirty key, failed key (positions), entity, bucket, key, base version (0 none), If-Match ('' none),
+--   number of relations, then a KEYS position each, the relation member,
+--   number of entries, then field, prefix, raw bytes, payload each
+-- Returns an array, a number a write: the version, or minus the current version when If-Match is stale.
+
+if redis.replicate_commands then redis.replicate_commands() end
+
+local now = redis.call('TIME')
+local now_us = now[1] * 1000000 + now[2]
+local now_ms = math.floor(now_us / 1000)
+local clock = tonumber(redis.call('GET', KEYS[1]) or '0')
+local results = {}
+local entries_new, raw_delta, stored_delta = {}, {}, {}
+local at = 1
+
+local function take()
+  local word = ARGV[at]
+  at = at + 1
+  return word
+end
+
+local function current_version(bucket_key, fields, is_sheet, base)
+  local current = base
+  local entries = is_sheet and redis.call('HVALS', bucket_key) or redis.call('HMGET', bucket_key, unpack(fields))
+  for _, entry in ipairs(entries) do
+    if entry then current = math.max(current, read_version(entry)) end
+  end
+  return current
+end
+
+while at <= #ARGV do
+  local bucket_key, dirty_key, failed_key = KEYS[tonumber(take())], KEYS[tonumber(take())], KEYS[tonumber(take())]
+  local entity, bucket, key = take(), take(), take()
+  local base, if_match = tonumber(take()), take()
+  local relations = {}
+  for i = 1, tonumber(take()) do relations[i] = KEYS[tonumber(take())] end
+  local member = take()
+  local is_sheet = member == ''
+  local count = tonumber(take())
+  local fields, puts = {}, {}
+  for i = 1, count do
+    local put = { field = take(), prefix = take(), raw = tonumber(take()), payload = take() }
+    fields[i] = put.field
+    puts[i] = put
+  end
+
+  local refused = nil
+  if if_match ~= '' then
+    local current = current_version(bucket_key, fields, is_sheet, base)
+    if current ~= tonumber(if_match) then refused = current end
+  end
+
+  if refused then
+    results[#results + 1] = -refused
+  else
+    local version = math.max(now_us, clock + 1, base + 1)
+    local olds = redis.call('HMGET', bucket_key, unpack(fields))
+    for i = 1, count do
+      if olds[i] then version = math.max(version, read_version(olds[i]) + 1) end
+    end
+    clock = version
+    local write_ms = math.floor(version / 1000)
+    local oldest = write_ms
+    local hset = { 'HSET', bucket_key }
+    local was_parked = false
+    for i, put in ipairs(puts) do
+      local old = olds[i]
+      local first, writes = write_ms, 1
+      if old then
+        if read_state(old) ~= 0 then was_parked = true end
+        first = math.min(first, first_write_ms(old))
+        writes = read_writes(old) + 1
+        raw_delta[entity] = (raw_delta[entity] or 0) - read_raw_bytes(old)
+        stored_delta[entity] = (stored_delta[entity] or 0) - #old
+      else
+        entries_new[entity] = (entries_new[entity] or 0) + 1
+      end
+      if first < oldest then oldest = first end
+      local entry = write_entry(put.prefix, version, math.ceil((write_ms - first) / 1000), writes, put.raw, put.payload)
+      hset[#hset + 1] = put.field
+      hset[#hset + 1] = entry
+      raw_delta[entity] = (raw_delta[entity] or 0) + put.raw
+      stored_delta[entity] = (stored_delta[entity] or 0) + #entry
+    end
+    redis.call(unpack(hset))
+    local is_repair = read_state(puts[1].prefix) ~= 0
+    if not is_repair then
+      local indexed = redis.call('ZSCORE', dirty_key, bucket)
+      if not indexed or tonumber(indexed) > oldest then redis.call('ZADD', dirty_key, oldest, bucket) end
+    end
+    for _, relation in ipairs(relations) do redis.call('HSET', relation, is_sheet and key or member, '') end
+    if not is_repair and (was_parked or is_sheet) then
+      local record = redis.call('HGET', failed_key, key)
+      if record then
+        local failure = cjson.decode(record)
+        failure.resolution = 'superseded'
+        failure.resolvedAtMs = now_ms
+        failure.supersededBy = version
+        redis.call('LPUSH', KEYS[3], cjson.encode(failure))
+        redis.call('LTRIM', KEYS[3], 0, 999)
+        redis.call('HDEL', failed_key, key)
+        if failure.state == 'waiting' then redis.call('HINCRBY', KEYS[2], 'waiting', -1) end
+        if is_sheet then
+          local all = redis.call('HGETALL', bucket_key)
+          for i = 1, #all, 2 do
+            if read_state(all[i + 1]) ~= 0 then redis.call('HSET', bucket_key, all[i], with_state(all[i + 1], 0)) end
+          end
+          reindex_bucket(bucket_key, dirty_key, bucket)
+        end
+      end
+    end
+    results[#results + 1] = version
+  end
+end
+
+redis.call('SET', KEYS[1], string.format('%.0f', clock))
+for entity, delta in pairs(entries_new) do redis.call('HINCRBY', KEYS[2], entity .. ':entries', delta) end
+for entity, delta in pairs(raw_delta) do redis.call('HINCRBY', KEYS[2], entity .. ':raw', delta) end
+for entity, delta in pairs(stored_delta) do redis.call('HINCRBY', KEYS[2], entity .. ':stored', delta) end
+return results

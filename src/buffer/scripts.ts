@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+type Argument = string | number | Buffer;
+
+const read = (name: string): string => readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+
+/**
+ * The buffer's Lua scripts: each touches one shard, so each is one round trip on one node. What a script does, its
+ * KEYS, ARGV and result stand at the top of its file in `lua/`.
+ */
+export class BufferScripts {
+  readonly #redis: Redis;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+    const header = read('header');
+    for (const name of ['put', 'acknowledge', 'park', 'collect']) {
+      redis.defineCommand(`buffer_${name}`, { lua: `${header}\n${read(name)}` });
+    }
+    redis.defineCommand('buffer_reserve', { lua: read('reserve'), numberOfKeys: 1 });
+  }
+
+  put(keys: readonly string[], args: readonly Argument[]): Promise<number[]> {
+    return this.#call('buffer_put', keys, args) as Promise<number[]>;
+  }
+
+  acknowledge(keys: readonly string[], args: readonly Argument[]): Promise<[cleared: number, waiting: number]> {
+    return this.#call('buffer_acknowledge', keys, args) as Promise<[number, number]>;
+  }
+
+  park(keys: readonly string[], args: readonly Argument[]): Promise<number> {
+    return this.#call('buffer_park', keys, args) as Promise<number>;
+  }
+
+  collect(keys: readonly string[]): Promise<Buffer[][]> {
+    return this.#call('buffer_collectBuffer', keys, []) as Promise<Buffer[][]>;
+  }
+
+  reserve(key: string, owner: string, ttlSeconds: number): Promise<0 | 1 | 2> {
+    const commands = this.#redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
+    return commands.buffer_reserve!(key, owner, ttlSeconds) as Promise<0 | 1 | 2>;
+  }
+
+  #call(name: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    // ioredis adds defined commands at run time, so its type does not know them.
+    const commands = this.#redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
+    return commands[name]!(keys.length, ...keys, ...args);
+  }
+}

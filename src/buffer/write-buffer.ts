@@ -1,0 +1,508 @@
+import type { Redis } from 'ioredis';
+import { type Document, type EntityDefinition, keyOf } from '../lib/entity.ts';
+import type { EntityRegistry } from '../lib/entity-registry.ts';
+import type { DecodedEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
+import type { Part } from './format.ts';
+import { type BufferWrite, type EntryWrite, GroupCommit } from './group-commit.ts';
+import type { Header } from './header.ts';
+import { type BufferKeys, fromField, toField } from './keys.ts';
+import { BufferScripts } from './scripts.ts';
+
+/** Field of a sheet's head; its members use their own keys. */
+const HEAD = Buffer.from('#');
+
+export interface PutOptions {
+  /** Version of the row or copy that the caller has read; the new version is above it. */
+  base?: number;
+  /** Required current version (If-Match). */
+  ifMatch?: number;
+  isTombstone?: boolean;
+  /** Keeps the entry set aside: a repair that waits for its replay. */
+  isRepair?: boolean;
+}
+
+/** An acknowledged write. */
+export interface Receipt {
+  entity: string;
+  key: string;
+  version: number;
+}
+
+export class StaleVersionError extends Error {
+  override name = 'StaleVersionError';
+  readonly currentVersion: number;
+
+  constructor(currentVersion: number) {
+    super(`current version is ${currentVersion}`);
+    this.currentVersion = currentVersion;
+  }
+}
+
+/** A sheet in the buffer: its head (absent when only fields changed) and its pending fields by member key. */
+export interface PendingSheet {
+  head?: DecodedEntry;
+  fields: Map<string, DecodedEntry>;
+  version: number;
+}
+
+export interface PendingDocument extends DecodedEntry {
+  key: string;
+}
+
+/** A snapshot of one key's entries, as a batch takes it to the database and brings it back to `acknowledge`. */
+export interface PendingWrite {
+  key: string;
+  /** Absent for a sheet whose fields alone changed. */
+  head?: DecodedEntry;
+  fields: Map<string, DecodedEntry>;
+  /** Highest version among the entries. */
+  version: number;
+  /** Acknowledged writes that this snapshot stands for. */
+  writes: number;
+  state: Header['state'];
+  entries: { field: Buffer; version: number; writes: number }[];
+  /** Why the payload cannot be read, if so; it is set aside with this reason. */
+  broken?: string;
+}
+
+export interface EntityStats {
+  entity: string;
+  /** Entries (documents, or fields of sheets) that no database has yet, failed ones included. */
+  entries: number;
+  rawBytes: number;
+  storedBytes: number;
+  failed: number;
+  /** Instant of the oldest dirty first write, ms. */
+  oldestMs?: number;
+}
+
+type CommitListener = (entity: string, keys: readonly string[], shard: number) => void;
+
+/**
+ * The write buffer: acknowledged writes live here, compressed, until a database has them.
+ *
+ * An entry (a document, or one field of a sheet) goes
+ *
+ *   absent -> dirty -> (stored, version unchanged) absent, perhaps with a warm copy
+ *               |  \-> (written again meanwhile) dirty, only the newer version left
+ *               |-> failed    the database refuses it for good: visible, repairable, out of the runs
+ *               \-> waiting   its parent failed: dirty again once the parent is stored
+ *   failed | waiting -> dirty by a newer write, -> absent by replay or discard
+ *
+ * Reads see an entry in every state. Nothing here has a TTL but warm copies, which a database already has.
+ */
+export class WriteBuffer {
+  readonly scripts: BufferScripts;
+  readonly keys: BufferKeys;
+  readonly #redis: Redis;
+  readonly #registry: EntityRegistry;
+  readonly #codec: DocumentCodec;
+  readonly #groups: GroupCommit[] = [];
+  readonly #warmSeconds: number;
+  #listener: CommitListener = () => {};
+
+  constructor(deps: {
+    redis: Redis;
+    keys: BufferKeys;
+    registry: EntityRegistry;
+    codec: DocumentCodec;
+    /** TTL of warm copies, unless an entity says otherwise. */
+    warmSeconds: number;
+  }) {
+    this.#redis = deps.redis;
+    this.keys = deps.keys;
+    this.#registry = deps.registry;
+    this.#codec = deps.codec;
+    this.#warmSeconds = deps.warmSeconds;
+    this.scripts = new BufferScripts(deps.redis);
+    for (let shard = 0; shard < this.keys.shards; shard++) {
+      const fixed = [this.keys.clock(shard), this.keys.counters(shard), this.keys.resolved(shard)];
+      this.#groups.push(new GroupCommit(this.scripts, fixed, (writes) => this.#announce(writes, shard)));
+    }
+  }
+
+  /** Called after each commit with its keys; the pointer queue listens. */
+  onCommit(listener: CommitListener): void {
+    this.#listener = listener;
+  }
+
+  /**
+   * Stores a whole document.
+   *
+   * @throws StaleVersionError when `ifMatch` is not the current version
+   * @throws PackError naming a column whose value has no place in the entity's format
+   */
+  async put(entityName: string, document: Document, options: PutOptions = {}): Promise<Receipt> {
+    const entity = this.#registry.get(entityName);
+    const key = keyOf(entity, document);
+    const encoded = this.#codec.encode(entity, 'document', document, options.isTombstone ?? false);
+    const ready = encoded instanceof Promise ? await encoded : encoded;
+    const field = this.keys.place(entity, key).field!;
+    return this.#commit(entity, key, document, [entryOf(field, ready, options)], options);
+  }
+
+  /** Stores some fields of a sheet, and its head when given; each field keeps its own version. */
+  async putSheet(
+    entityName: string,
+    key: string,
+    head: Document | undefined,
+    fields: readonly Document[],
+    options: PutOptions = {},
+  ): Promise<Receipt> {
+    const entity = this.#registry.get(entityName);
+    const member = entity.fields!;
+    const isUuid = member.columns[member.key]?.type === 'uuid';
+    const entries: EntryWrite[] = [];
+    const add = async (field: Buffer, part: Part, document: Document) =>
+      entries.push(entryOf(field, await this.#codec.encode(entity, part, document, false), options));
+    if (head) await add(HEAD, 'document', head);
+    for (const document of fields) await add(toField(String(document[member.key]), isUuid), 'field', document);
+    return this.#commit(entity, key, head ?? {}, entries, options);
+  }
+
+  /** The pending document of a key, whatever its state; a tombstone is found too. */
+  async get(entityName: string, key: string): Promise<DecodedEntry | undefined> {
+    const [found] = await this.getMany(entityName, [key]);
+    return found;
+  }
+
+  async getMany(entityName: string, keys: readonly string[]): Promise<(DecodedEntry | undefined)[]> {
+    const entity = this.#registry.get(entityName);
+    return Promise.all(
+      keys.map(async (key) => {
+        const { shard, bucket, field } = this.keys.place(entity, key);
+        const entry = await this.#redis.hgetBuffer(this.keys.bucket(shard, entity.name, bucket), field!);
+        if (!entry) return undefined;
+        const [decoded] = await this.#codec.decodeAll(shard, [entry]);
+        return decoded;
+      }),
+    );
+  }
+
+  /** The pending part of a sheet, or undefined when nothing of it is pending. */
+  async getSheet(entityName: string, key: string): Promise<PendingSheet | undefined> {
+    const entity = this.#registry.get(entityName);
+    const { shard } = this.keys.place(entity, key);
+    const write = await this.#snapshot(entity, shard, key, await this.#entriesOf(entity, key));
+    if (!write) return undefined;
+    if (write.broken) throw new Error(write.broken);
+    return { ...(write.head ? { head: write.head } : {}), fields: write.fields, version: write.version };
+  }
+
+  /**
+   * Pending documents whose relation column has one of these values. A document that has moved away since it was
+   * indexed is found as well; the caller's filter decides.
+   */
+  async pendingOf(entityName: string, column: string, values: readonly string[]): Promise<PendingDocument[]> {
+    const entity = this.#registry.get(entityName);
+    if (entity.key.length > 1 && entity.key[0] === column && entity.kind === 'document') {
+      const perBucket = await Promise.all(values.map((value) => this.#pendingInBucket(entity, value)));
+      return perBucket.flat();
+    }
+    const isUuid = entity.columns[entity.key[0]!]?.type === 'uuid';
+    const shards = Array.from({ length: this.keys.shards }, (_, shard) => shard);
+    const members = await Promise.all(
+      shards.flatMap((shard) =>
+        values.map((value) => this.#redis.hkeysBuffer(this.keys.relation(shard, entity.name, column, value))),
+      ),
+    );
+    const keys = [...new Set(members.flat().map((member) => (entity.kind === 'sheet' ? member.toString() : fromField(member, isUuid))))];
+    const found = await this.getMany(entityName, keys);
+    return found.flatMap((entry, index) => (entry ? [{ key: keys[index]!, ...entry }] : []));
+  }
+
+  /** Every pending document of an entity; for small entities and repairs, not for lists of a large one. */
+  async pendingAll(entityName: string): Promise<PendingDocument[]> {
+    const entity = this.#registry.get(entityName);
+    const perShard = await Promise.all(
+      Array.from({ length: this.keys.shards }, async (_, shard) => {
+        const buckets = await this.#redis.zrange(this.keys.dirty(shard, entity.name), '0', '-1');
+        return Promise.all(buckets.map((bucket) => this.#pendingInBucket(entity, bucket, shard)));
+      }),
+    );
+    return perShard.flat(2);
+  }
+
+  /** Dirty keys of one entity and shard, oldest bucket first. @param limit stops after about this many keys */
+  async *dirtyKeys(entityName: string, shard: number): AsyncGenerator<string[]> {
+    const entity = this.#registry.get(entityName);
+    const buckets = await this.#redis.zrange(this.keys.dirty(shard, entity.name), '0', '-1');
+    for (let start = 0; start < buckets.length; start += COLLECT_BUCKETS) {
+      const slice = buckets.slice(start, start + COLLECT_BUCKETS);
+      const found = await this.scripts.collect(slice.map((bucket) => this.keys.bucket(shard, entity.name, bucket)));
+      yield found.flatMap((fields, index) => {
+        const bucket = slice[index]!;
+        if (entity.kind === 'sheet') return fields.length > 0 ? [bucket] : [];
+        return fields.map((field) => this.keys.keyAt(entity, bucket, field));
+      });
+    }
+  }
+
+  /** Snapshots of these keys for a batch; keys that are no longer pending are left out. */
+  async fetch(entityName: string, keys: readonly string[]): Promise<PendingWrite[]> {
+    const entity = this.#registry.get(entityName);
+    const found = await Promise.all(keys.map((key) => this.#entriesOf(entity, key)));
+    const writes: PendingWrite[] = [];
+    for (const [index, key] of keys.entries()) {
+      const { shard } = this.keys.place(entity, key);
+      const write = await this.#snapshot(entity, shard, key, found[index]!);
+      if (write) writes.push(write);
+    }
+    return writes;
+  }
+
+  /**
+   * Clears what a database has now. Entries written meanwhile stay dirty.
+   *
+   * @param resolution what a failure record of a cleared key says: `stored`, `discarded`, …
+   * @returns entries cleared, and whether children wait for some parent in these shards
+   */
+  async acknowledge(
+    entityName: string,
+    writes: readonly PendingWrite[],
+    resolution = 'stored',
+  ): Promise<{ cleared: number; hasWaiting: boolean }> {
+    const entity = this.#registry.get(entityName);
+    const byShard = Map.groupBy(writes, (write) => this.keys.place(entity, write.key).shard);
+    let cleared = 0;
+    let hasWaiting = false;
+    for (const [shard, group] of byShard) {
+      const [count, waiting] = await this.#acknowledgeShard(entity, shard, group, resolution);
+      cleared += count;
+      hasWaiting ||= waiting > 0;
+    }
+    return { cleared, hasWaiting };
+  }
+
+  async #acknowledgeShard(entity: EntityDefinition, shard: number, writes: PendingWrite[], resolution: string) {
+    const keys = [
+      this.keys.counters(shard),
+      this.keys.dirty(shard, entity.name),
+      this.keys.failed(shard, entity.name),
+      this.keys.resolved(shard),
+    ];
+    const args: (string | number | Buffer)[] = [entity.name, resolution];
+    const warmSeconds = resolution === 'stored' ? (entity.warmSeconds ?? this.#warmSeconds) : 0;
+    const isSheet = entity.kind === 'sheet';
+    for (const [bucket, group] of Map.groupBy(writes, (write) => this.keys.place(entity, write.key).bucket)) {
+      const count = group.reduce((sum, write) => sum + write.entries.length, 0);
+      args.push(keys.push(this.keys.bucket(shard, entity.name, bucket)), bucket, isSheet ? 1 : 0, count);
+      for (const write of group) {
+        const relations = this.#relationKeys(entity, shard, write.head?.document ?? {}).map((relation) => keys.push(relation));
+        const warm = isSheet ? 0 : keys.push(this.keys.warm(shard, entity.name, write.key));
+        for (const entry of write.entries) {
+          args.push(entry.field, entry.version, entry.writes, write.key, warm, jitter(warmSeconds));
+          args.push(relations.length, ...relations);
+        }
+      }
+    }
+    return this.scripts.acknowledge(keys, args);
+  }
+
+  /**
+   * Sets a snapshot aside as failed or waiting with its record, or (state dirty) makes it part of the runs again.
+   *
+   * @returns false when a newer write has taken its place meanwhile: then there is nothing to set aside
+   */
+  async park(
+    entityName: string,
+    write: PendingWrite,
+    state: Header['state'],
+    record?: object,
+    parent?: { entity: string; key: string },
+  ): Promise<boolean> {
+    const entity = this.#registry.get(entityName);
+    const { shard, bucket } = this.keys.place(entity, write.key);
+    const bucketKey = this.keys.bucket(shard, entity.name, bucket);
+    const changed = await this.scripts.park(
+      [
+        bucketKey,
+        this.keys.dirty(shard, entity.name),
+        this.keys.failed(shard, entity.name),
+        this.keys.counters(shard),
+        parent ? this.keys.waiters(shard, parent.entity, parent.key) : bucketKey,
+      ],
+      [
+        bucket,
+        write.key,
+        state === 'dirty' ? 0 : state === 'failed' ? 1 : 2,
+        record ? JSON.stringify(record) : '',
+        parent ? `${entity.name} ${write.key}` : '',
+        ...write.entries.flatMap((entry) => [entry.field, entry.version]),
+      ],
+    );
+    return changed > 0;
+  }
+
+  /** Children of one entity that wait for this parent. They share its shard, since they share its key's first part. */
+  async waitersOf(parentEntity: string, parentKey: string): Promise<{ entity: string; key: string }[]> {
+    const { shard } = this.keys.place(this.#registry.get(parentEntity), parentKey);
+    const members = await this.#redis.smembers(this.keys.waiters(shard, parentEntity, parentKey));
+    return members.map((member) => {
+      const split = member.indexOf(' ');
+      return { entity: member.slice(0, split), key: member.slice(split + 1) };
+    });
+  }
+
+  async stats(): Promise<EntityStats[]> {
+    const totals = new Map<string, EntityStats>();
+    for (let shard = 0; shard < this.keys.shards; shard++) {
+      const counters = await this.#redis.hgetall(this.keys.counters(shard));
+      for (const { name } of this.#registry.all()) {
+        const total = totals.get(name) ?? { entity: name, entries: 0, rawBytes: 0, storedBytes: 0, failed: 0 };
+        total.entries += Number(counters[`${name}:entries`] ?? 0);
+        total.rawBytes += Number(counters[`${name}:raw`] ?? 0);
+        total.storedBytes += Number(counters[`${name}:stored`] ?? 0);
+        const [failed, oldest] = await Promise.all([
+          this.#redis.hlen(this.keys.failed(shard, name)),
+          this.#redis.zrange(this.keys.dirty(shard, name), '0', '0', 'WITHSCORES'),
+        ]);
+        total.failed += failed;
+        const oldestMs = oldest[1] === undefined ? undefined : Number(oldest[1]);
+        if (oldestMs !== undefined && (total.oldestMs === undefined || oldestMs < total.oldestMs)) total.oldestMs = oldestMs;
+        totals.set(name, total);
+      }
+    }
+    return [...totals.values()];
+  }
+
+  /** Rises with every sync of the entity: answers cached under an older epoch are no longer used. */
+  async epoch(entityName: string): Promise<number> {
+    const epochs = await Promise.all(
+      Array.from({ length: this.keys.shards }, (_, shard) => this.#redis.hget(this.keys.counters(shard), `${entityName}:epoch`)),
+    );
+    return epochs.reduce((sum, epoch) => sum + Number(epoch ?? 0), 0);
+  }
+
+  /** The stored copy that a sync or a read left in Redis. */
+  async warm(entityName: string, key: string): Promise<DecodedEntry | undefined> {
+    const entity = this.#registry.get(entityName);
+    const { shard } = this.keys.place(entity, key);
+    const entry = await this.#redis.getBuffer(this.keys.warm(shard, entity.name, key));
+    if (!entry) return undefined;
+    const [decoded] = await this.#codec.decodeAll(shard, [entry]);
+    return decoded;
+  }
+
+  /** Forgets warm copies after a write-through change of their rows. */
+  async dropWarm(entityName: string, keys: readonly string[]): Promise<void> {
+    const entity = this.#registry.get(entityName);
+    await Promise.all(
+      keys.map((key) => {
+        const { shard } = this.keys.place(entity, key);
+        return this.#redis
+          .multi()
+          .del(this.keys.warm(shard, entity.name, key))
+          .hincrby(this.keys.counters(shard), `${entityName}:epoch`, 1)
+          .exec();
+      }),
+    );
+  }
+
+  /** Resolves when no commit waits or is in flight; for an orderly stop. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#groups.map((group) => group.drain()));
+  }
+
+  async #commit(
+    entity: EntityDefinition,
+    key: string,
+    document: Document,
+    entries: EntryWrite[],
+    options: PutOptions,
+  ): Promise<Receipt> {
+    const { shard, bucket, field } = this.keys.place(entity, key);
+    const write: BufferWrite = {
+      entity: entity.name,
+      key,
+      bucketKey: this.keys.bucket(shard, entity.name, bucket),
+      dirtyKey: this.keys.dirty(shard, entity.name),
+      failedKey: this.keys.failed(shard, entity.name),
+      bucket,
+      base: options.base ?? 0,
+      ...(options.ifMatch === undefined ? {} : { ifMatch: options.ifMatch }),
+      relationKeys: this.#relationKeys(entity, shard, document),
+      relationMember: field ?? EMPTY,
+      entries,
+    };
+    const result = await this.#groups[shard]!.put(write);
+    if (result <= 0) throw new StaleVersionError(-result);
+    return { entity: entity.name, key, version: result };
+  }
+
+  #relationKeys(entity: EntityDefinition, shard: number, document: Document): string[] {
+    const keys: string[] = [];
+    for (const column of entity.relations ?? []) {
+      const value = document[column];
+      // A relation that is the bucket itself needs no index of its own.
+      if (entity.kind === 'document' && entity.key.length > 1 && entity.key[0] === column) continue;
+      if (value !== undefined && value !== null) keys.push(this.keys.relation(shard, entity.name, column, String(value)));
+    }
+    return keys;
+  }
+
+  async #pendingInBucket(entity: EntityDefinition, bucket: string, shard?: number): Promise<PendingDocument[]> {
+    const at = shard ?? this.keys.shardOf(bucket);
+    const entries = await this.#redis.hvalsBuffer(this.keys.bucket(at, entity.name, bucket));
+    const decoded = await this.#codec.decodeAll(at, entries);
+    return decoded.map((entry) => ({ key: keyOf(entity, entry.document), ...entry }));
+  }
+
+  async #entriesOf(entity: EntityDefinition, key: string): Promise<{ field: Buffer; entry: Buffer }[]> {
+    const { shard, bucket, field } = this.keys.place(entity, key);
+    const bucketKey = this.keys.bucket(shard, entity.name, bucket);
+    if (field) {
+      const entry = await this.#redis.hgetBuffer(bucketKey, field);
+      return entry ? [{ field, entry }] : [];
+    }
+    // hgetall of ioredis turns field names into strings; a sheet's may be binary.
+    const flat = (await this.#redis.callBuffer('HGETALL', bucketKey)) as Buffer[];
+    return Array.from({ length: flat.length / 2 }, (_, index) => ({ field: flat[index * 2]!, entry: flat[index * 2 + 1]! }));
+  }
+
+  async #snapshot(
+    entity: EntityDefinition,
+    shard: number,
+    key: string,
+    found: { field: Buffer; entry: Buffer }[],
+  ): Promise<PendingWrite | undefined> {
+    if (found.length === 0) return undefined;
+    const write: PendingWrite = { key, fields: new Map(), version: 0, writes: 0, state: 'failed', entries: [] };
+    const member = entity.fields;
+    for (const { field, entry } of found) {
+      try {
+        const [decoded] = await this.#codec.decodeAll(shard, [entry]);
+        const { header } = decoded!;
+        write.entries.push({ field, version: header.version, writes: header.writes });
+        write.version = Math.max(write.version, header.version);
+        write.writes = Math.max(write.writes, header.writes);
+        if (header.state !== 'failed') write.state = header.state;
+        if (!member || field.equals(HEAD)) write.head = decoded!;
+        else write.fields.set(String(decoded!.document[member.key]), decoded!);
+      } catch (error) {
+        write.broken = `payload cannot be read: ${(error as Error).message}`;
+        write.entries.push({ field, version: NaN, writes: 1 });
+      }
+    }
+    return write;
+  }
+
+  #announce(writes: readonly BufferWrite[], shard: number): void {
+    for (const [entity, group] of Map.groupBy(writes, (write) => write.entity)) {
+      this.#listener(entity, group.map((write) => write.key), shard);
+    }
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+/** Buckets of one collect call: about 500 entries at a hundred a bucket. */
+const COLLECT_BUCKETS = 16;
+const REPAIR_FLAG = 1 << 1;
+
+function entryOf(field: Buffer, { prefix, payload, rawBytes }: EncodedEntry, options: PutOptions): EntryWrite {
+  if (options.isRepair) prefix[0] = prefix[0]! | REPAIR_FLAG;
+  return { field, prefix, payload, rawBytes };
+}
+
+/** Spreads expiry by ten percent, so that what was stored together does not expire together. */
+const jitter = (seconds: number): number => (seconds === 0 ? 0 : Math.round(seconds * (0.9 + Math.random() * 0.2)));

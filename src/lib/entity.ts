@@ -1,0 +1,141 @@
+import type Joi from 'joi';
+
+/** How one value is stored: drives the packed payload, the batch statement's casts and list comparisons. */
+export type Column =
+  | { type: 'uuid' | 'text' | 'int' | 'bigint' | 'boolean' | 'date' | 'timestamptz' | 'jsonb' }
+  | { type: 'enum'; values: readonly string[] };
+
+export type Columns = Readonly<Record<string, Column>>;
+
+/** A document as the API, the buffer and the rows share it: instants are ISO 8601 with `Z`, dates `YYYY-MM-DD`. */
+export type Document = Record<string, unknown>;
+
+export const uuid: Column = { type: 'uuid' };
+export const text: Column = { type: 'text' };
+export const int: Column = { type: 'int' };
+export const bigint: Column = { type: 'bigint' };
+export const boolean: Column = { type: 'boolean' };
+export const date: Column = { type: 'date' };
+export const instant: Column = { type: 'timestamptz' };
+export const json: Column = { type: 'jsonb' };
+export const oneOf = (...values: string[]): Column => ({ type: 'enum', values });
+
+/** When a buffered write reaches its database at the latest: 2 s, 1 min, or the sync interval (DOMAIN §8, W7). */
+export type Lane = 'urgent' | 'fast' | 'bulk';
+
+/** Another entity's row that must be stored first (I6). */
+export interface ParentLink {
+  entity: string;
+  /** Key of the parent, or null when this document has none. */
+  key(document: Document): string | null;
+}
+
+/** Why the database's present state refuses an acknowledged write (DOMAIN §8, column Conflict). */
+export interface Refusal {
+  code: string;
+  message: string;
+}
+
+/**
+ * A statement run in the batch's transaction before the upsert; it names the keys that the state of the database
+ * refuses by now. Keys that it does not return are written.
+ */
+export interface RefusalCheck {
+  sql: string;
+  /** Bindings from the batch's documents; `:keys` and the columns arrive as arrays. */
+  columns: readonly string[];
+  refusal: Refusal;
+}
+
+export interface PostgresSink {
+  kind: 'postgres';
+  table: string;
+  /** Columns of the conflict target, in the document or derived by it. */
+  conflict: readonly string[];
+  /** Where deletes are recorded; a tombstone keeps its row so that a late older batch cannot bring it back (I3). */
+  softDelete?: string;
+  /** Column of the version guard. */
+  version: string;
+  /** `update` writes only rows that exist and only the columns that a write names (per-field merge). */
+  mode?: 'upsert' | 'update';
+  /** Extra statements for the database's own rules; see RefusalCheck. */
+  refuse?: readonly RefusalCheck[];
+  /** Sheets: the table that takes the fields, keyed by the head's id and the field's own key. */
+  fields?: { table: string; conflict: readonly string[]; version: string; headId: string; copy?: readonly string[] };
+}
+
+export interface MongoSink {
+  kind: 'mongo';
+  collection: string;
+}
+
+export type Sink = PostgresSink | MongoSink;
+
+export interface EntityDefinition {
+  /** Singular, snake_case; also the job name of its batches. */
+  name: string;
+  service: string;
+  /** `document` is replaced whole; `sheet` is a head and fields that merge one by one, each with its own version. */
+  kind: 'document' | 'sheet';
+  /** Columns of the document, or of a sheet's head. */
+  columns: Columns;
+  /** Document fields that form the key; the first decides the shard, so parent and children share it. */
+  key: readonly string[];
+  /** A sheet's fields: their key column and their columns. */
+  fields?: { key: string; columns: Columns };
+  /** What the database would accept (DESIGN §3.9): the last check before a write is acknowledged. */
+  schema: Joi.ObjectSchema;
+  /** Same for one field of a sheet. */
+  fieldSchema?: Joi.ObjectSchema;
+  lane: Lane;
+  durability: 'buffered' | 'committed';
+  sink: Sink;
+  parents?: readonly ParentLink[];
+  /** Pending writes can be listed by these columns without a scan (I4). */
+  relations?: readonly string[];
+  /** Values that one document alone may hold; reserved in Redis until the row is stored (DESIGN §3.10). */
+  uniques?: readonly string[];
+  /** Appends before and after of every accepted version to the activity log. */
+  history?: boolean;
+  /** Rises when `columns` change their meaning; payloads of older shapes are lifted by `upcast`. */
+  shape: number;
+  /** `upcast[n]` turns a document of shape n into shape n + 1. */
+  upcast?: Readonly<Record<number, (document: Document) => Document>>;
+  /** Typical documents; the compression dictionary is made of their texts. */
+  examples: readonly Document[];
+  /** Seconds a stored document stays readable from Redis after its sync; 0 keeps none. */
+  warmSeconds?: number;
+}
+
+export class InvalidEntityError extends Error {
+  override name = 'InvalidEntityError';
+}
+
+/** Checks a description at start, so that a mistake in it stops the process and not a write at noon. */
+export function defineEntity(definition: EntityDefinition): EntityDefinition {
+  const { name, columns, key, fields, shape, upcast } = definition;
+  const fail = (why: string): never => {
+    throw new InvalidEntityError(`entity ${name}: ${why}`);
+  };
+  if (!/^[a-z][a-z0-9_]*$/.test(name)) fail('name must be snake_case');
+  if (key.length === 0) fail('key names no column');
+  for (const column of [...key, ...(definition.relations ?? []), ...(definition.uniques ?? [])]) {
+    if (!columns[column]) fail(`column ${column} is not declared`);
+  }
+  if (definition.kind === 'sheet' && !fields) fail('a sheet declares its fields');
+  if (fields && !fields.columns[fields.key]) fail(`field column ${fields.key} is not declared`);
+  for (let from = 1; from < shape; from++) {
+    if (!upcast?.[from]) fail(`shape ${shape} has no upcast from shape ${from}`);
+  }
+  return Object.freeze(definition);
+}
+
+/** The key of a document as people and job data write it: its parts joined with `:`. */
+export const keyOf = (entity: EntityDefinition, document: Document): string =>
+  entity.key.map((column) => String(document[column])).join(':');
+
+/** The parts of a key as a document, for look-ups in its table. */
+export function keyParts(entity: EntityDefinition, key: string): Document {
+  const parts = key.split(':');
+  return Object.fromEntries(entity.key.map((column, index) => [column, parts[index]]));
+}
