@@ -136,9 +136,9 @@ export class BufferKeys {
     return `${this.shard(shard)}:${entity}:u:${column}:${value}`;
   }
 
-  /** Cached database answers, by entity epoch. */
+  /** Cached answers of the databases; each with its generation in one slot. */
   cache(name: string): string {
-    return `${this.prefix}:cache:${name}`;
+    return `{${this.prefix}:cache:${name}}`;
   }
 
   run(runId: string): string {

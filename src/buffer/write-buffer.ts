@@ -4,7 +4,7 @@ import type { EntityRegistry } from '../lib/entity-registry.ts';
 import type { DecodedEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
 import type { Part } from './format.ts';
 import { type BufferWrite, type EntryWrite, GroupCommit } from './group-commit.ts';
-import type { Header } from './header.ts';
+import { HEADER_BYTES, type Header, readHeader } from './header.ts';
 import { type BufferKeys, fromField, toField } from './keys.ts';
 import { BufferScripts } from './scripts.ts';
 
@@ -480,8 +480,12 @@ export class WriteBuffer {
         if (!member || field.equals(HEAD)) write.head = decoded!;
         else write.fields.set(String(decoded!.document[member.key]), decoded!);
       } catch (error) {
+        const header = entry.length < HEADER_BYTES ? undefined : readHeader(entry);
         write.broken = `payload cannot be read: ${(error as Error).message}`;
-        write.entries.push({ field, version: NaN, writes: 1 });
+        write.version = Math.max(write.version, header?.version ?? 0);
+        write.writes = Math.max(write.writes, header?.writes ?? 1);
+        write.state = header?.state ?? 'dirty';
+        write.entries.push({ field, version: header?.version ?? 0, writes: header?.writes ?? 1 });
       }
     }
     return write;

@@ -30,38 +30,42 @@ export interface ParentLink {
   key(document: Document): string | null;
 }
 
-/** Why the database's present state refuses an acknowledged write (DOMAIN §8, column Conflict). */
-export interface Refusal {
+/**
+ * Why the database's present state refuses an acknowledged write (DOMAIN §8, column Conflict). The condition is checked
+ * inside the batch's statement; writes for which it holds become failed writes.
+ */
+export interface RefusalRule {
   code: string;
   message: string;
-}
-
-/**
- * A statement run in the batch's transaction before the upsert; it names the keys that the state of the database
- * refuses by now. Keys that it does not return are written.
- */
-export interface RefusalCheck {
-  sql: string;
-  /** Bindings from the batch's documents; `:keys` and the columns arrive as arrays. */
-  columns: readonly string[];
-  refusal: Refusal;
+  /** SQL over `incoming` (the write's columns) and `stored` (the present row, found by the conflict columns). */
+  when: string;
 }
 
 export interface PostgresSink {
   kind: 'postgres';
   table: string;
-  /** Columns of the conflict target, in the document or derived by it. */
+  /** Columns of the conflict target. */
   conflict: readonly string[];
+  /** Column of the version guard: a batch never replaces a row of the same or a higher version (I3). */
+  version: string;
   /** Where deletes are recorded; a tombstone keeps its row so that a late older batch cannot bring it back (I3). */
   softDelete?: string;
-  /** Column of the version guard. */
-  version: string;
-  /** `update` writes only rows that exist and only the columns that a write names (per-field merge). */
-  mode?: 'upsert' | 'update';
-  /** Extra statements for the database's own rules; see RefusalCheck. */
-  refuse?: readonly RefusalCheck[];
+  refuse?: readonly RefusalRule[];
   /** Sheets: the table that takes the fields, keyed by the head's id and the field's own key. */
-  fields?: { table: string; conflict: readonly string[]; version: string; headId: string; copy?: readonly string[] };
+  fields?: {
+    table: string;
+    conflict: readonly string[];
+    version: string;
+    /** Column of the fields' table that holds the head's `id`. */
+    headId: string;
+    /** Columns that fields take over from their head. */
+    copy: Columns;
+  };
+  /**
+   * Sheets whose fields are columns of one existing row: `{ name, value }` fields become an update of those columns;
+   * names under `json` are merged into that jsonb column.
+   */
+  patch?: { columns: Columns; json: { column: string; names: readonly string[] }; only: string };
 }
 
 export interface MongoSink {

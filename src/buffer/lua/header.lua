@@ -2,30 +2,41 @@
 -- Versions need 51 bits: a Lua number holds them exactly.
 local HEADER_BYTES = 19
 
+-- A damaged entry too short for a header counts as dirty with version 0: it is fetched, set aside and shown.
+local function is_damaged(entry)
+  return #entry < HEADER_BYTES
+end
+
 local function read_version(entry)
+  if is_damaged(entry) then return 0 end
   local high, low = struct.unpack('>BI6', string.sub(entry, 5, 11))
   return high * 281474976710656 + low
 end
 
 local function read_state(entry)
+  if #entry == 0 then return 0 end
   return math.floor(string.byte(entry, 1) / 2) % 4
 end
 
 local function with_state(entry, state)
+  if is_damaged(entry) then entry = entry .. string.rep('\0', HEADER_BYTES - #entry) end
   local flags = string.byte(entry, 1)
   local rest = flags - (math.floor(flags / 2) % 4) * 2
   return string.char(rest + state * 2) .. string.sub(entry, 2)
 end
 
 local function first_write_ms(entry)
+  if is_damaged(entry) then return 0 end
   return math.floor(read_version(entry) / 1000) - struct.unpack('>I3', string.sub(entry, 12, 14)) * 1000
 end
 
 local function read_writes(entry)
+  if is_damaged(entry) then return 1 end
   return (struct.unpack('>I2', string.sub(entry, 15, 16)))
 end
 
 local function read_raw_bytes(entry)
+  if is_damaged(entry) then return 0 end
   return (struct.unpack('>I3', string.sub(entry, 17, 19)))
 end
 

@@ -1,0 +1,52 @@
+import { type ConnectionOptions, type Job, type Processor, Worker, type WorkerOptions } from 'bullmq';
+import type { Queues } from '../queues/index.ts';
+import { SYNC } from '../queues/sync.queue.ts';
+import { WRITE_BATCHES } from '../queues/write-batches.queue.ts';
+import type { Log } from '../src/lib/log.ts';
+import { createSyncProcessor, type SyncDeps } from './sync.processor.ts';
+import { createWriteBatchProcessor, type WriteBatchDeps } from './write-batches.processor.ts';
+
+/** Queues whose jobs are processed; pointers are taken by sync runs. */
+type ProcessedQueue = typeof SYNC | typeof WRITE_BATCHES;
+
+export interface WorkerSettings {
+  connection: ConnectionOptions;
+  prefixOf: (queue: string) => string;
+  queues: Queues;
+  /** Batches in parallel across all workers. */
+  parallelBatches: number;
+  log: Log;
+}
+
+/** A job whose worker dies is taken up again however often; only its own errors use up attempts. */
+const MAX_STALLED_COUNT = 1_000_000;
+const LOCK_MS = 30_000;
+const STALLED_CHECK_MS = 10_000;
+
+/** Starts the processors of this process; counts across all processes are kept in Redis. */
+export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & WriteBatchDeps): Promise<Worker[]> {
+  const { connection, prefixOf, queues, parallelBatches, log } = settings;
+  await queues[SYNC].setGlobalConcurrency(1);
+  await queues[WRITE_BATCHES].setGlobalConcurrency(parallelBatches);
+  const processors: Record<ProcessedQueue, { run: (job: Job) => Promise<unknown>; concurrency: number }> = {
+    [SYNC]: { run: createSyncProcessor(deps), concurrency: 1 },
+    [WRITE_BATCHES]: { run: createWriteBatchProcessor(deps), concurrency: parallelBatches },
+  };
+  const workers = Object.entries(processors).map(([name, { run, concurrency }]) => {
+    const options: WorkerOptions = {
+      connection,
+      prefix: prefixOf(name),
+      concurrency,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_CHECK_MS,
+      maxStalledCount: MAX_STALLED_COUNT,
+      skipVersionCheck: true,
+    };
+    const worker = new Worker(name, run as Processor, options);
+    worker.on('error', (error) => log.error('worker error', { queue: name, error: error.message }));
+    worker.on('failed', (job, error) => log.warn('job failed', { queue: name, jobId: job?.id, error: error.message }));
+    return worker;
+  });
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+  return workers;
+}

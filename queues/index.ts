@@ -1,0 +1,39 @@
+import { type ConnectionOptions, Queue } from 'bullmq';
+import { SYNC, type SyncData } from './sync.queue.ts';
+import { WRITE_BATCHES, type WriteBatchData, type WriteBatchResult } from './write-batches.queue.ts';
+import { WRITE_POINTERS, type WritePointerData } from './write-pointers.queue.ts';
+
+/** Every queue of the deployment; all of them appear in Bull Board. */
+export interface Queues {
+  [WRITE_POINTERS]: Queue<WritePointerData>;
+  [SYNC]: Queue<SyncData>;
+  [WRITE_BATCHES]: Queue<WriteBatchData, WriteBatchResult>;
+}
+
+export type QueueName = keyof Queues;
+export const QUEUE_NAMES: readonly QueueName[] = [WRITE_POINTERS, SYNC, WRITE_BATCHES];
+
+/**
+ * @param prefixOf the Redis prefix of a queue, with a hash tag of its own
+ * @param onError queues emit connection errors, which are fatal when nobody listens
+ */
+export function createQueues(
+  connection: ConnectionOptions,
+  prefixOf: (queue: string) => string,
+  onError: (error: Error) => void,
+): Queues {
+  const create = <Data, Result = unknown>(name: string): Queue<Data, Result> => {
+    const queue = new Queue<Data, Result>(name, { connection, prefix: prefixOf(name), skipVersionCheck: true });
+    queue.on('error', onError);
+    return queue;
+  };
+  return {
+    [WRITE_POINTERS]: create<WritePointerData>(WRITE_POINTERS),
+    [SYNC]: create<SyncData>(SYNC),
+    [WRITE_BATCHES]: create<WriteBatchData, WriteBatchResult>(WRITE_BATCHES),
+  };
+}
+
+export async function closeQueues(queues: Queues): Promise<void> {
+  await Promise.all(Object.values(queues).map((queue) => (queue as Queue).close()));
+}

@@ -1,0 +1,91 @@
+import { type AnyBulkWriteOperation, type Db, type Document as MongoDocument, MongoBulkWriteError } from 'mongodb';
+import { classifyMongoError, reasonOf } from '../../errors/driver-errors.ts';
+import type { Document, EntityDefinition, MongoSink as MongoTarget } from '../../lib/entity.ts';
+import type { BatchOutcome, Sink, StoreWrite } from './sink.ts';
+
+const DUPLICATE_KEY = 11000;
+
+/**
+ * Unordered guarded upserts: the filter asks for a lower version, so an as new or newer document makes the server try
+ * an insert and answer "duplicate _id", which is what a stale write looks like here.
+ */
+export class MongoSink implements Sink {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  async ping(): Promise<void> {
+    await this.#db.command({ ping: 1 });
+  }
+
+  async write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome> {
+    const outcome: BatchOutcome = { stored: [], stale: 0, rejected: [], statements: 1 };
+    const refused = await this.#send(entity, writes);
+    for (const [index, { key }] of writes.entries()) {
+      const error = refused.get(index);
+      if (!error) outcome.stored.push(key);
+      else if (error.code === DUPLICATE_KEY && isOwnId(error, key)) {
+        outcome.stored.push(key);
+        outcome.stale++;
+      } else outcome.rejected.push({ key, reason: reasonOf(error) });
+    }
+    return outcome;
+  }
+
+  /** @returns errors by index of the write */
+  async #send(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<Map<number, WriteFailure>> {
+    const collection = this.#db.collection((entity.sink as MongoTarget).collection);
+    const operations = writes.map((write): AnyBulkWriteOperation => {
+      const document = toMongo(entity, write);
+      return {
+        updateOne: {
+          filter: { _id: write.key, version: { $lt: write.version } } as MongoDocument,
+          update: { $set: document },
+          upsert: true,
+        },
+      };
+    });
+    try {
+      await collection.bulkWrite(operations, { ordered: false });
+      return new Map();
+    } catch (error) {
+      if (error instanceof MongoBulkWriteError && error.writeErrors) {
+        const failures = [error.writeErrors].flat();
+        const errors = new Map(failures.map((failure) => [failure.index, { code: failure.code ?? 0, message: failure.errmsg ?? '' }]));
+        if (failures.every((failure) => classifyMongoError(failure) === 'permanent')) return errors;
+      }
+      if (classifyMongoError(error) === 'permanent' && writes.length > 1) return this.#oneByOne(entity, writes);
+      if (classifyMongoError(error) === 'permanent') return new Map([[0, { code: Number((error as { code?: number }).code ?? 0), message: (error as Error).message }]]);
+      throw error;
+    }
+  }
+
+  /** A document the driver cannot even encode spoils the whole call, so its neighbours go alone. */
+  async #oneByOne(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<Map<number, WriteFailure>> {
+    const errors = new Map<number, WriteFailure>();
+    for (const [index, write] of writes.entries()) {
+      const failed = (await this.#send(entity, [write])).get(0);
+      if (failed) errors.set(index, failed);
+    }
+    return errors;
+  }
+}
+
+interface WriteFailure {
+  code: number;
+  message: string;
+}
+
+const isOwnId = ({ message }: WriteFailure, key: string): boolean => /_id_?\b/.test(message) && message.includes(key);
+
+function toMongo(entity: EntityDefinition, { document, version, isDeleted }: StoreWrite): MongoDocument {
+  const fields: Document = {};
+  for (const [name, column] of Object.entries(entity.columns)) {
+    const value = document?.[name];
+    if (value === undefined || entity.key[0] === name) continue;
+    fields[name] = column.type === 'timestamptz' && value !== null ? new Date(value as string) : value;
+  }
+  return { ...fields, version, ...(isDeleted ? { deleted_at: new Date(version / 1000) } : {}) };
+}

@@ -1,0 +1,65 @@
+import type { Knex } from 'knex';
+import { classifyPostgresError, reasonOf } from '../../errors/driver-errors.ts';
+import type { EntityDefinition, PostgresSink as PostgresTarget } from '../../lib/entity.ts';
+import { batchStatement } from './postgres-statement.ts';
+import type { BatchOutcome, Sink, StoreWrite } from './sink.ts';
+
+interface StatementResult {
+  rowCount: number | null;
+  rows: { written?: number; refused?: { write_key: string; code: string }[] }[];
+}
+
+/** One guarded statement a batch; a batch that the database refuses is halved until the bad rows stand alone (I5). */
+export class PostgresSink implements Sink {
+  readonly #knex: Knex;
+
+  constructor(knex: Knex) {
+    this.#knex = knex;
+  }
+
+  async ping(): Promise<void> {
+    await this.#knex.raw('SELECT 1');
+  }
+
+  async write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome> {
+    // One lock order for all batches: concurrent ones wait for each other instead of deadlocking.
+    const sorted = [...writes].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+    const outcome: BatchOutcome = { stored: [], stale: 0, rejected: [], statements: 0 };
+    await this.#writeSome(entity, sorted, outcome);
+    return outcome;
+  }
+
+  async #writeSome(entity: EntityDefinition, writes: readonly StoreWrite[], outcome: BatchOutcome): Promise<void> {
+    if (writes.length === 0) return;
+    try {
+      outcome.statements++;
+      this.#record(entity, writes, await this.#run(entity, writes), outcome);
+    } catch (error) {
+      if (classifyPostgresError(error) !== 'permanent') throw error;
+      if (writes.length === 1) {
+        outcome.rejected.push({ key: writes[0]!.key, reason: reasonOf(error) });
+        return;
+      }
+      const half = Math.ceil(writes.length / 2);
+      await this.#writeSome(entity, writes.slice(0, half), outcome);
+      await this.#writeSome(entity, writes.slice(half), outcome);
+    }
+  }
+
+  #run(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<StatementResult> {
+    const { sql, bindings } = batchStatement(entity, writes);
+    return this.#knex.raw(sql, bindings) as unknown as Promise<StatementResult>;
+  }
+
+  #record(entity: EntityDefinition, writes: readonly StoreWrite[], result: StatementResult, outcome: BatchOutcome): void {
+    const row = result.rows[0];
+    const refused = new Map((row?.refused ?? []).map(({ write_key, code }) => [write_key, code]));
+    const rules = (entity.sink as PostgresTarget).refuse ?? [];
+    for (const { key } of writes) {
+      const code = refused.get(key);
+      if (code === undefined) outcome.stored.push(key);
+      else outcome.rejected.push({ key, reason: { code, message: rules.find((rule) => rule.code === code)?.message ?? code } });
+    }
+    outcome.stale += writes.length - refused.size - (row?.written ?? result.rowCount ?? 0);
+  }
+}

@@ -1,0 +1,34 @@
+import type { Document, EntityDefinition } from '../../lib/entity.ts';
+import type { RefusalReason } from '../../errors/driver-errors.ts';
+
+/** One write on its way to a database. */
+export interface StoreWrite {
+  key: string;
+  version: number;
+  isDeleted: boolean;
+  /** The document, or a sheet's head; undefined when only fields of a sheet changed. */
+  document?: Document;
+  /** Changed fields of a sheet, each with its own version. */
+  fields: { document: Document; version: number }[];
+}
+
+export interface BatchOutcome {
+  /** Keys that the database has now: written, or already there in the same or a newer version. */
+  stored: string[];
+  /** Of these, keys whose row was already as new. */
+  stale: number;
+  rejected: { key: string; reason: RefusalReason }[];
+  /** Statements sent. */
+  statements: number;
+}
+
+/**
+ * Writes batches of one entity to its database. Writing twice, or older after newer, changes nothing (I3).
+ *
+ * @throws the driver's error when no row is to blame: the caller tells a retry from an outage by its kind
+ */
+export interface Sink {
+  write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome>;
+  /** Resolves when the database answers. */
+  ping(): Promise<void>;
+}
