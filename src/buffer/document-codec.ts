@@ -2,7 +2,7 @@ import type { Document, EntityDefinition } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
 import { type CodecChoice, codecById } from './codec/codecs.ts';
 import type { Format, Formats, Part } from './format.ts';
-import { HEADER_BYTES, type Header, packPrefix, readHeader } from './header.ts';
+import { HEADER_BYTES, type Header, packPrefix, readFormatId, readHeader } from './header.ts';
 
 /** One entry ready for the put script, which completes the header. */
 export interface EncodedEntry {
@@ -52,23 +52,36 @@ export class DocumentCodec {
     return body instanceof Promise ? body.then(finish) : finish(body);
   }
 
-  /** Entries of one shard; loads formats that this process has not met yet. */
-  async decodeAll(shard: number, entries: readonly Buffer[]): Promise<DecodedEntry[]> {
-    const unknown = entries.map((entry) => readHeader(entry).formatId).filter((id) => !this.#formats.get(id));
-    if (unknown.length > 0) await this.#formats.load(shard, unknown);
-    return entries.map((entry) => this.decode(entry));
+  /** Loads the formats of these entries that this process has not met yet. */
+  async load(shard: number, entries: readonly Buffer[]): Promise<void> {
+    const unknown = new Set<number>();
+    for (const entry of entries) {
+      const id = readFormatId(entry);
+      if (id !== undefined && !this.#formats.get(id)) unknown.add(id);
+    }
+    if (unknown.size > 0) await this.#formats.load(shard, unknown);
   }
 
-  /** @throws when the entry's format is not known (see decodeAll) or its bytes are broken */
-  decode(entry: Buffer): DecodedEntry {
+  /**
+   * @param known what the payload leaves out: the key's columns
+   * @throws when the entry's format is not loaded (see `load`) or its bytes are broken
+   */
+  decode(entry: Buffer, known: Document): DecodedEntry {
     const header = readHeader(entry);
     const format = this.#formats.get(header.formatId);
     if (!format) throw new Error(`format ${header.formatId} is not loaded`);
     const body = entry.subarray(HEADER_BYTES);
-    const document = format.packer.unpack(body, (offset) =>
-      codecById(header.codecId).decode(body.subarray(offset), format.dictionary),
+    const document = format.packer.unpack(
+      body,
+      (offset) => codecById(header.codecId).decode(body.subarray(offset), format.dictionary),
+      known,
     );
-    return { header, document: this.#lift(format, document) };
+    const lifted = this.#lift(format, document);
+    if (format.part === 'document') {
+      const { derived } = this.#registry.get(format.entity);
+      for (const name in derived) lifted[name] = derived[name]!(lifted);
+    }
+    return { header, document: lifted };
   }
 
   #lift(format: Format, document: Document): Document {

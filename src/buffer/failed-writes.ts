@@ -160,9 +160,9 @@ export class FailedWrites {
     for (const parentKey of parentKeys) {
       for (const child of await this.#buffer.waitersOf(parentEntity, parentKey)) {
         const [pending] = await this.#buffer.fetch(child.entity, [child.key]);
-        const write = pending ?? { key: child.key, fields: new Map(), version: 0, writes: 0, state: 'dirty' as const, entries: [] };
         const parent = { entity: parentEntity, key: parentKey };
-        if (await this.#buffer.park(child.entity, write, 'dirty', undefined, parent)) released++;
+        if (!pending) await this.#buffer.forgetWaiter(parent, child);
+        else if (await this.#buffer.park(child.entity, pending, 'dirty', undefined, parent)) released++;
       }
     }
     return released;

@@ -28,8 +28,12 @@ export class MissingFormatError extends Error {
   override name = 'MissingFormatError';
 }
 
-const columnsOf = (entity: EntityDefinition, part: Part): Columns =>
-  part === 'field' ? entity.fields!.columns : entity.columns;
+/** What a payload holds: keys stand in Redis' own names and fields already, derived columns need no place. */
+function columnsOf(entity: EntityDefinition, part: Part): Columns {
+  const columns = part === 'field' ? entity.fields!.columns : entity.columns;
+  const known = part === 'field' ? [entity.fields!.key] : [...entity.key, ...Object.keys(entity.derived ?? {})];
+  return Object.fromEntries(Object.entries(columns).filter(([name]) => !known.includes(name)));
+}
 
 /** The texts of the examples, once each; zlib finds the end of a dictionary cheapest, so the newest come last. */
 function buildDictionary(entity: EntityDefinition, part: Part): Buffer {

@@ -1,3 +1,4 @@
+import { ByteWriter, KeyList } from './byte-writer.ts';
 import type { BufferScripts } from './scripts.ts';
 
 /** One entry of a write: a document, or one field of a sheet. */
@@ -123,24 +124,28 @@ export class GroupCommit {
   }
 
   #send(writes: readonly BufferWrite[]): Promise<PutResult[]> {
-    const keys = [...this.#fixedKeys];
-    const positions = new Map<string, number>();
-    const position = (key: string): number => {
-      let at = positions.get(key);
-      if (at === undefined) {
-        at = keys.push(key);
-        positions.set(key, at);
-      }
-      return at;
-    };
-    const args: (string | number | Buffer)[] = [];
+    const list = new KeyList(this.#fixedKeys);
+    const out = new ByteWriter();
     for (const write of writes) {
-      args.push(position(write.bucketKey), position(write.dirtyKey), position(write.failedKey));
-      args.push(write.entity, write.bucket, write.key, write.base, write.ifMatch ?? '', write.relationKeys.length);
-      for (const key of write.relationKeys) args.push(position(key));
-      args.push(write.relationMember, write.entries.length);
-      for (const { field, prefix, rawBytes, payload } of write.entries) args.push(field, prefix, rawBytes, payload);
+      out.u16(list.position(write.bucketKey));
+      out.u16(list.position(write.dirtyKey));
+      out.u16(list.position(write.failedKey));
+      out.text(write.entity);
+      out.text(write.bucket);
+      out.text(write.key);
+      out.field(write.relationMember);
+      out.double(write.base);
+      out.double(write.ifMatch ?? -1);
+      out.u8(write.relationKeys.length);
+      out.u16(write.entries.length);
+      for (const key of write.relationKeys) out.u16(list.position(key));
+      for (const { field, prefix, rawBytes, payload } of write.entries) {
+        out.field(field);
+        out.raw(prefix);
+        out.u24(rawBytes);
+        out.payload(payload);
+      }
     }
-    return this.#scripts.put(keys, args);
+    return this.#scripts.put(list.keys, [out.take()]);
   }
 }

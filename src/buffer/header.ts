@@ -40,6 +40,10 @@ export function packPrefix(flags: { isTombstone: boolean; codecId: number }, for
 
 const readVersion = (bytes: Buffer): number => bytes.readUIntBE(4, 1) * 2 ** 48 + bytes.readUIntBE(5, 6);
 
+/** Undefined when the entry is too short for a header. */
+export const readFormatId = (bytes: Buffer): number | undefined =>
+  bytes.length < HEADER_BYTES ? undefined : bytes.readUIntBE(1, 3);
+
 export function readHeader(bytes: Buffer): Header {
   if (bytes.length < HEADER_BYTES) throw new Error('entry is shorter than its header');
   const flags = bytes[0]!;

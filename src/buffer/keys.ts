@@ -95,9 +95,9 @@ export class BufferKeys {
     return `${this.shard(shard)}:${entity}:failed`;
   }
 
-  /** Hash whose fields are the pending keys of one relation value. */
-  relation(shard: number, entity: string, column: string, value: string): string {
-    return `${this.shard(shard)}:${entity}:r:${column}:${value}`;
+  /** Hashes whose fields are the pending keys of one relation value: this prefix, then `column:value`. */
+  relationPrefix(shard: number, entity: string): string {
+    return `${this.shard(shard)}:${entity}:r:`;
   }
 
   /** List of resolved failed writes, newest first. */
@@ -125,9 +125,14 @@ export class BufferKeys {
     return `${this.shard(shard)}:waiters:${parentEntity}:${parentKey}`;
   }
 
-  /** Stored copy of a document kept for reads; the only buffer key with a TTL. */
-  warm(shard: number, entity: string, key: string): string {
-    return `${this.shard(shard)}:${entity}:w:${key}`;
+  /** Stored copies of documents kept for reads, the only buffer keys with a TTL: this prefix, then bucket and field. */
+  warmPrefix(shard: number, entity: string): string {
+    return `${this.shard(shard)}:${entity}:w:`;
+  }
+
+  warm(entity: EntityDefinition, key: string): Buffer {
+    const { shard, bucket, field } = this.place(entity, key);
+    return Buffer.concat([Buffer.from(`${this.warmPrefix(shard, entity.name)}${bucket}:`), field ?? Buffer.alloc(0)]);
   }
 
   /** Who holds a unique value until its row is stored. */

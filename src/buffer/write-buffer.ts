@@ -1,11 +1,12 @@
 import type { Redis } from 'ioredis';
-import { type Document, type EntityDefinition, keyOf } from '../lib/entity.ts';
+import { type Document, type EntityDefinition, keyOf, keyParts } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
+import { ByteWriter, KeyList } from './byte-writer.ts';
 import type { DecodedEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
 import type { Part } from './format.ts';
 import { type BufferWrite, type EntryWrite, GroupCommit } from './group-commit.ts';
-import { HEADER_BYTES, type Header, readHeader } from './header.ts';
-import { type BufferKeys, fromField, toField } from './keys.ts';
+import { type Header, readHeader } from './header.ts';
+import { type BufferKeys, fromField, type Place, toField } from './keys.ts';
 import { BufferScripts } from './scripts.ts';
 
 /** Field of a sheet's head; its members use their own keys. */
@@ -52,6 +53,8 @@ export interface PendingDocument extends DecodedEntry {
 /** A snapshot of one key's entries, as a batch takes it to the database and brings it back to `acknowledge`. */
 export interface PendingWrite {
   key: string;
+  shard: number;
+  bucket: string;
   /** Absent for a sheet whose fields alone changed. */
   head?: DecodedEntry;
   fields: Map<string, DecodedEntry>;
@@ -172,9 +175,7 @@ export class WriteBuffer {
       keys.map(async (key) => {
         const { shard, bucket, field } = this.keys.place(entity, key);
         const entry = await this.#redis.hgetBuffer(this.keys.bucket(shard, entity.name, bucket), field!);
-        if (!entry) return undefined;
-        const [decoded] = await this.#codec.decodeAll(shard, [entry]);
-        return decoded;
+        return entry ? this.#decode(entity, key, shard, entry) : undefined;
       }),
     );
   }
@@ -182,8 +183,7 @@ export class WriteBuffer {
   /** The pending part of a sheet, or undefined when nothing of it is pending. */
   async getSheet(entityName: string, key: string): Promise<PendingSheet | undefined> {
     const entity = this.#registry.get(entityName);
-    const { shard } = this.keys.place(entity, key);
-    const write = await this.#snapshot(entity, shard, key, await this.#entriesOf(entity, key));
+    const [write] = await this.fetch(entity.name, [key]);
     if (!write) return undefined;
     if (write.broken) throw new Error(write.broken);
     return { ...(write.head ? { head: write.head } : {}), fields: write.fields, version: write.version };
@@ -203,7 +203,7 @@ export class WriteBuffer {
     const shards = Array.from({ length: this.keys.shards }, (_, shard) => shard);
     const members = await Promise.all(
       shards.flatMap((shard) =>
-        values.map((value) => this.#redis.hkeysBuffer(this.keys.relation(shard, entity.name, column, value))),
+        values.map((value) => this.#redis.hkeysBuffer(`${this.keys.relationPrefix(shard, entity.name)}${column}:${value}`)),
       ),
     );
     const keys = [...new Set(members.flat().map((member) => (entity.kind === 'sheet' ? member.toString() : fromField(member, isUuid))))];
@@ -241,14 +241,26 @@ export class WriteBuffer {
   /** Snapshots of these keys for a batch; keys that are no longer pending are left out. */
   async fetch(entityName: string, keys: readonly string[]): Promise<PendingWrite[]> {
     const entity = this.#registry.get(entityName);
-    const found = await Promise.all(keys.map((key) => this.#entriesOf(entity, key)));
-    const writes: PendingWrite[] = [];
-    for (const [index, key] of keys.entries()) {
-      const { shard } = this.keys.place(entity, key);
-      const write = await this.#snapshot(entity, shard, key, found[index]!);
-      if (write) writes.push(write);
-    }
-    return writes;
+    const places = keys.map((key) => ({ key, place: this.keys.place(entity, key) }));
+    // Keys of a batch come bucket by bucket: one read a bucket.
+    const groups = Map.groupBy(places, ({ place }) => this.keys.bucket(place.shard, entity.name, place.bucket));
+    const read = async ([bucketKey, group]: [string, typeof places]): Promise<(PendingWrite | undefined)[]> => {
+      const { shard } = group[0]!.place;
+      if (entity.kind === 'sheet') {
+        return [await this.#snapshot(entity, group[0]!.key, group[0]!.place, await this.#entriesIn(bucketKey))];
+      }
+      const entries = await this.#redis.hmgetBuffer(bucketKey, ...group.map(({ place }) => place.field!));
+      const found = entries.filter((entry) => entry !== null);
+      await this.#codec.load(shard, found).catch(() => {}); // an unknown format is that entry's own trouble
+      return Promise.all(
+        group.map(({ key, place }, index) => {
+          const entry = entries[index];
+          return entry ? this.#snapshot(entity, key, place, [{ field: place.field!, entry }]) : undefined;
+        }),
+      );
+    };
+    const writes = (await Promise.all([...groups].map(read))).flat();
+    return writes.filter((write) => write !== undefined);
   }
 
   /**
@@ -263,7 +275,7 @@ export class WriteBuffer {
     resolution = 'stored',
   ): Promise<{ cleared: number; hasWaiting: boolean }> {
     const entity = this.#registry.get(entityName);
-    const byShard = Map.groupBy(writes, (write) => this.keys.place(entity, write.key).shard);
+    const byShard = Map.groupBy(writes, (write) => write.shard);
     let cleared = 0;
     let hasWaiting = false;
     for (const [shard, group] of byShard) {
@@ -275,28 +287,33 @@ export class WriteBuffer {
   }
 
   async #acknowledgeShard(entity: EntityDefinition, shard: number, writes: PendingWrite[], resolution: string) {
-    const keys = [
+    const list = new KeyList([
       this.keys.counters(shard),
       this.keys.dirty(shard, entity.name),
       this.keys.failed(shard, entity.name),
       this.keys.resolved(shard),
-    ];
-    const args: (string | number | Buffer)[] = [entity.name, resolution];
-    const warmSeconds = resolution === 'stored' ? (entity.warmSeconds ?? this.#warmSeconds) : 0;
-    const isSheet = entity.kind === 'sheet';
-    for (const [bucket, group] of Map.groupBy(writes, (write) => this.keys.place(entity, write.key).bucket)) {
-      const count = group.reduce((sum, write) => sum + write.entries.length, 0);
-      args.push(keys.push(this.keys.bucket(shard, entity.name, bucket)), bucket, isSheet ? 1 : 0, count);
+    ]);
+    const out = new ByteWriter();
+    for (const [bucket, group] of Map.groupBy(writes, (write) => write.bucket)) {
+      out.u16(list.position(this.keys.bucket(shard, entity.name, bucket)));
+      out.text(bucket);
+      out.u16(group.reduce((sum, write) => sum + write.entries.length, 0));
       for (const write of group) {
-        const relations = this.#relationKeys(entity, shard, write.head?.document ?? {}).map((relation) => keys.push(relation));
-        const warm = isSheet ? 0 : keys.push(this.keys.warm(shard, entity.name, write.key));
-        for (const entry of write.entries) {
-          args.push(entry.field, entry.version, entry.writes, write.key, warm, jitter(warmSeconds));
-          args.push(relations.length, ...relations);
+        const relations = relationsOf(entity, write.head?.document ?? {});
+        for (const { field, version, writes: count } of write.entries) {
+          out.field(field);
+          out.double(version);
+          out.u16(count);
+          out.text(write.key);
+          out.u8(relations.length);
+          for (const name of relations) out.text(name);
         }
       }
     }
-    return this.scripts.acknowledge(keys, args);
+    const warmSeconds = resolution === 'stored' ? jitter(entity.warmSeconds ?? this.#warmSeconds) : 0;
+    const isSheet = entity.kind === 'sheet' ? 1 : 0;
+    const prefixes = [this.keys.warmPrefix(shard, entity.name), this.keys.relationPrefix(shard, entity.name)];
+    return this.scripts.acknowledge(list.keys, [entity.name, resolution, ...prefixes, warmSeconds, isSheet, out.take()]);
   }
 
   /**
@@ -312,7 +329,7 @@ export class WriteBuffer {
     parent?: { entity: string; key: string },
   ): Promise<boolean> {
     const entity = this.#registry.get(entityName);
-    const { shard, bucket } = this.keys.place(entity, write.key);
+    const { shard, bucket } = write;
     const bucketKey = this.keys.bucket(shard, entity.name, bucket);
     const changed = await this.scripts.park(
       [
@@ -342,6 +359,12 @@ export class WriteBuffer {
       const split = member.indexOf(' ');
       return { entity: member.slice(0, split), key: member.slice(split + 1) };
     });
+  }
+
+  /** A child that no longer waits: written anew, stored or discarded meanwhile. */
+  async forgetWaiter(parent: { entity: string; key: string }, child: { entity: string; key: string }): Promise<void> {
+    const { shard } = this.keys.place(this.#registry.get(parent.entity), parent.key);
+    await this.#redis.srem(this.keys.waiters(shard, parent.entity, parent.key), `${child.entity} ${child.key}`);
   }
 
   async stats(): Promise<EntityStats[]> {
@@ -378,10 +401,8 @@ export class WriteBuffer {
   async warm(entityName: string, key: string): Promise<DecodedEntry | undefined> {
     const entity = this.#registry.get(entityName);
     const { shard } = this.keys.place(entity, key);
-    const entry = await this.#redis.getBuffer(this.keys.warm(shard, entity.name, key));
-    if (!entry) return undefined;
-    const [decoded] = await this.#codec.decodeAll(shard, [entry]);
-    return decoded;
+    const entry = await this.#redis.getBuffer(this.keys.warm(entity, key));
+    return entry ? this.#decode(entity, key, shard, entry) : undefined;
   }
 
   /** Forgets warm copies after a write-through change of their rows. */
@@ -392,7 +413,7 @@ export class WriteBuffer {
         const { shard } = this.keys.place(entity, key);
         return this.#redis
           .multi()
-          .del(this.keys.warm(shard, entity.name, key))
+          .del(this.keys.warm(entity, key))
           .hincrby(this.keys.counters(shard), `${entityName}:epoch`, 1)
           .exec();
       }),
@@ -421,7 +442,7 @@ export class WriteBuffer {
       bucket,
       base: options.base ?? 0,
       ...(options.ifMatch === undefined ? {} : { ifMatch: options.ifMatch }),
-      relationKeys: this.#relationKeys(entity, shard, document),
+      relationKeys: relationsOf(entity, document).map((name) => this.keys.relationPrefix(shard, entity.name) + name),
       relationMember: field ?? EMPTY,
       entries,
     };
@@ -430,63 +451,65 @@ export class WriteBuffer {
     return { entity: entity.name, key, version: result };
   }
 
-  #relationKeys(entity: EntityDefinition, shard: number, document: Document): string[] {
-    const keys: string[] = [];
-    for (const column of entity.relations ?? []) {
-      const value = document[column];
-      // A relation that is the bucket itself needs no index of its own.
-      if (entity.kind === 'document' && entity.key.length > 1 && entity.key[0] === column) continue;
-      if (value !== undefined && value !== null) keys.push(this.keys.relation(shard, entity.name, column, String(value)));
-    }
-    return keys;
-  }
-
   async #pendingInBucket(entity: EntityDefinition, bucket: string, shard?: number): Promise<PendingDocument[]> {
     const at = shard ?? this.keys.shardOf(bucket);
-    const entries = await this.#redis.hvalsBuffer(this.keys.bucket(at, entity.name, bucket));
-    const decoded = await this.#codec.decodeAll(at, entries);
-    return decoded.map((entry) => ({ key: keyOf(entity, entry.document), ...entry }));
+    const found = await this.#entriesIn(this.keys.bucket(at, entity.name, bucket));
+    return Promise.all(
+      found.map(async ({ field, entry }) => {
+        const key = this.keys.keyAt(entity, bucket, field);
+        return { key, ...(await this.#decode(entity, key, at, entry)) };
+      }),
+    );
   }
 
-  async #entriesOf(entity: EntityDefinition, key: string): Promise<{ field: Buffer; entry: Buffer }[]> {
-    const { shard, bucket, field } = this.keys.place(entity, key);
-    const bucketKey = this.keys.bucket(shard, entity.name, bucket);
-    if (field) {
-      const entry = await this.#redis.hgetBuffer(bucketKey, field);
-      return entry ? [{ field, entry }] : [];
-    }
-    // hgetall of ioredis turns field names into strings; a sheet's may be binary.
+  async #decode(entity: EntityDefinition, key: string, shard: number, entry: Buffer): Promise<DecodedEntry> {
+    await this.#codec.load(shard, [entry]);
+    return this.#codec.decode(entry, keyParts(entity, key));
+  }
+
+  async #entriesIn(bucketKey: string): Promise<{ field: Buffer; entry: Buffer }[]> {
+    // hgetall of ioredis turns field names into strings; these are binary.
     const flat = (await this.#redis.callBuffer('HGETALL', bucketKey)) as Buffer[];
     return Array.from({ length: flat.length / 2 }, (_, index) => ({ field: flat[index * 2]!, entry: flat[index * 2 + 1]! }));
   }
 
+  /** One key's entries as a batch takes them; sheets and damaged entries load what they need. */
   async #snapshot(
     entity: EntityDefinition,
-    shard: number,
     key: string,
+    { shard, bucket }: Place,
     found: { field: Buffer; entry: Buffer }[],
   ): Promise<PendingWrite | undefined> {
     if (found.length === 0) return undefined;
-    const write: PendingWrite = { key, fields: new Map(), version: 0, writes: 0, state: 'failed', entries: [] };
     const member = entity.fields;
+    if (member) await this.#codec.load(shard, found.map(({ entry }) => entry)).catch(() => {});
+    const write: PendingWrite = {
+      key,
+      shard,
+      bucket,
+      fields: member ? new Map() : NO_FIELDS,
+      version: 0,
+      writes: 0,
+      state: 'failed',
+      entries: [],
+    };
     for (const { field, entry } of found) {
+      let header: Header | undefined;
       try {
-        const [decoded] = await this.#codec.decodeAll(shard, [entry]);
-        const { header } = decoded!;
-        write.entries.push({ field, version: header.version, writes: header.writes });
-        write.version = Math.max(write.version, header.version);
-        write.writes = Math.max(write.writes, header.writes);
-        if (header.state !== 'failed') write.state = header.state;
-        if (!member || field.equals(HEAD)) write.head = decoded!;
-        else write.fields.set(String(decoded!.document[member.key]), decoded!);
+        header = readHeader(entry);
+        if (!member || field.equals(HEAD)) write.head = this.#codec.decode(entry, keyParts(entity, key));
+        else {
+          const name = fromField(field, member.columns[member.key]!.type === 'uuid');
+          write.fields.set(name, this.#codec.decode(entry, { [member.key]: name }));
+        }
       } catch (error) {
-        const header = entry.length < HEADER_BYTES ? undefined : readHeader(entry);
         write.broken = `payload cannot be read: ${(error as Error).message}`;
-        write.version = Math.max(write.version, header?.version ?? 0);
-        write.writes = Math.max(write.writes, header?.writes ?? 1);
-        write.state = header?.state ?? 'dirty';
-        write.entries.push({ field, version: header?.version ?? 0, writes: header?.writes ?? 1 });
       }
+      const { version, writes, state } = header ?? { version: 0, writes: 1, state: 'dirty' as const };
+      write.entries.push({ field, version, writes });
+      write.version = Math.max(write.version, version);
+      write.writes = Math.max(write.writes, writes);
+      if (state !== 'failed') write.state = state;
     }
     return write;
   }
@@ -498,7 +521,19 @@ export class WriteBuffer {
   }
 }
 
+/** `column:value` of each relation; one that is the bucket itself needs no index of its own. */
+function relationsOf(entity: EntityDefinition, document: Document): string[] {
+  const names: string[] = [];
+  for (const column of entity.relations ?? []) {
+    const isBucket = entity.kind === 'document' && entity.key.length > 1 && entity.key[0] === column;
+    const value = document[column];
+    if (!isBucket && value !== undefined && value !== null) names.push(`${column}:${value}`);
+  }
+  return names;
+}
+
 const EMPTY = Buffer.alloc(0);
+const NO_FIELDS: Map<string, DecodedEntry> = new Map();
 /** Buckets of one collect call: about 500 entries at a hundred a bucket. */
 const COLLECT_BUCKETS = 16;
 const REPAIR_FLAG = 1 << 1;

@@ -85,6 +85,8 @@ export interface EntityDefinition {
   columns: Columns;
   /** Document fields that form the key; the first decides the shard, so parent and children share it. */
   key: readonly string[];
+  /** Columns that follow from the others, such as an id made of the key: never stored in the buffer. */
+  derived?: Readonly<Record<string, (document: Document) => unknown>>;
   /** A sheet's fields: their key column and their columns. */
   fields?: { key: string; columns: Columns };
   /** What the database would accept (DESIGN §3.9): the last check before a write is acknowledged. */
@@ -95,7 +97,7 @@ export interface EntityDefinition {
   durability: 'buffered' | 'committed';
   sink: Sink;
   parents?: readonly ParentLink[];
-  /** Pending writes can be listed by these columns without a scan (I4). */
+  /** Pending writes can be listed by these columns without a scan (I4); they never change in a document's life. */
   relations?: readonly string[];
   /** Values that one document alone may hold; reserved in Redis until the row is stored (DESIGN §3.10). */
   uniques?: readonly string[];

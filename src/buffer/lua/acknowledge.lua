@@ -3,22 +3,17 @@
 -- Effect, an entry: version unchanged -> it leaves its bucket, the pending index and the counters, its failure record
 -- (if any) moves to the resolved list, and a document may stay as warm copy with a TTL. Version changed -> it stays
 -- dirty, and only its writes after the stored version count from now on. Doing it twice changes nothing.
--- KEYS: 1 counters, 2 dirty, 3 failed, 4 resolved, then those that ARGV refers to by position
--- ARGV: entity, resolution of failure records, then a run of words a bucket
---   bucket key (position), bucket, is sheet (0/1), number of entries, then for each
---   field, version, writes, key, warm key (position, 0 none), warm TTL in s, number of relations, their positions
+-- KEYS: 1 counters, 2 dirty, 3 failed, 4 resolved, then those that the packed entries refer to by position
+-- ARGV: 1 entity, 2 resolution of failure records, 3 prefix of warm copies, 4 prefix of relations, 5 TTL of warm
+--   copies in s (0 none), 6 is sheet (0/1), 7 packed (src/buffer/byte-writer.ts), a bucket after another:
+--   position of the bucket, bucket, number of entries, then field, version, writes, key, number of relations and
+--   their `column:value` for each. Keys made of a prefix lie in the same slot as KEYS.
 -- Returns {entries cleared, children waiting for some parent in this shard}
 
 if redis.replicate_commands then redis.replicate_commands() end
 
-local entity, resolution = ARGV[1], ARGV[2]
-local at = 3
-local function take()
-  local word = ARGV[at]
-  at = at + 1
-  return word
-end
-
+local entity, resolution, warm_prefix, relation_prefix, warm_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local is_sheet, packed, at = ARGV[6] == '1', ARGV[7], 1
 local cleared, raw, stored = 0, 0, 0
 local released = {}
 
@@ -34,49 +29,61 @@ local function resolve(key)
   redis.call('HDEL', KEYS[3], key)
 end
 
-while at <= #ARGV do
-  local bucket_key, bucket, is_sheet = KEYS[tonumber(take())], take(), take() == '1'
-  local relations, key, was_parked = {}, nil, false
-  for _ = 1, tonumber(take()) do
-    local field, version, writes = take(), tonumber(take()), tonumber(take())
-    key = take()
-    local warm, ttl = tonumber(take()), take()
-    relations = {}
-    for i = 1, tonumber(take()) do relations[i] = KEYS[tonumber(take())] end
-    local entry = redis.call('HGET', bucket_key, field)
+while at <= #packed do
+  local bucket_at, bucket, count
+  bucket_at, bucket, count, at = struct.unpack('>I2I2c0I2', packed, at)
+  local bucket_key = KEYS[bucket_at]
+  local acks, fields, relations, was_parked = {}, {}, {}, false
+  for i = 1, count do
+    local ack, relation_count = {}, nil
+    ack.field, ack.version, ack.writes, ack.key, relation_count, at = struct.unpack('>I2c0dI2I2c0B', packed, at)
+    ack.relations = {}
+    for r = 1, relation_count do
+      local name
+      name, at = struct.unpack('>I2c0', packed, at)
+      ack.relations[r] = relation_prefix .. name
+      relations[ack.relations[r]] = true
+    end
+    acks[i], fields[i] = ack, ack.field
+  end
+  local entries = redis.call('HMGET', bucket_key, unpack(fields))
+  local gone = { 'HDEL', bucket_key }
+  for i, ack in ipairs(acks) do
+    local entry = entries[i]
     if entry then
       local newest = read_version(entry)
-      if newest == version then
-        redis.call('HDEL', bucket_key, field)
+      if newest == ack.version then
+        gone[#gone + 1] = ack.field
         cleared = cleared + 1
         raw = raw + read_raw_bytes(entry)
         stored = stored + #entry
-        if read_state(entry) ~= 0 then was_parked = true end
-        if read_state(entry) == 2 then released[key] = true end
-        if not is_sheet then
-          for _, relation in ipairs(relations) do redis.call('HDEL', relation, field) end
-          if was_parked then resolve(key) end
-          was_parked = false
-          if warm > 0 then
-            if string.byte(entry, 1) % 2 == 1 or ttl == '0' then
-              redis.call('DEL', KEYS[warm])
-            else
-              redis.call('SET', KEYS[warm], entry, 'EX', ttl)
-            end
+        local state = read_state(entry)
+        if state == 2 then released[ack.key] = true end
+        if is_sheet then
+          if state ~= 0 then was_parked = true end
+        else
+          for _, relation in ipairs(ack.relations) do redis.call('HDEL', relation, ack.field) end
+          if state ~= 0 then resolve(ack.key) end
+          local warm = warm_prefix .. bucket .. ':' .. ack.field
+          if warm_ttl == 0 or string.byte(entry, 1) % 2 == 1 then
+            redis.call('DEL', warm)
+          else
+            redis.call('SET', warm, entry, 'EX', warm_ttl)
           end
         end
-      elseif newest > version then
-        local age = math.floor((newest - version) / 1000000)
-        local rest = math.max(read_writes(entry) - writes, 1)
-        redis.call('HSET', bucket_key, field,
+      elseif newest > ack.version then
+        local age = math.floor((newest - ack.version) / 1000000)
+        local rest = math.max(read_writes(entry) - ack.writes, 1)
+        redis.call('HSET', bucket_key, ack.field,
           string.sub(entry, 1, 11) .. struct.pack('>I3I2', math.min(age, 16777215), rest) .. string.sub(entry, 17))
       end
     end
   end
+  if #gone > 2 then redis.call(unpack(gone)) end
   if redis.call('EXISTS', bucket_key) == 0 then
     redis.call('ZREM', KEYS[2], bucket)
     if is_sheet then
-      for _, relation in ipairs(relations) do redis.call('HDEL', relation, bucket) end
+      for relation in pairs(relations) do redis.call('HDEL', relation, bucket) end
       if was_parked then resolve(bucket) end
     end
   else

@@ -5,10 +5,10 @@
 -- waiting entry becomes dirty again and its failure record moves to the resolved list as superseded; a prefix that
 -- says failed (a repair) keeps it set aside. All or nothing a write; a refused write does not touch its neighbours.
 -- KEYS: 1 clock, 2 counters, 3 resolved, then those that ARGV refers to by position
--- ARGV: a run of words a write
---   bucket key, dirty key, failed key (positions), entity, bucket, key, base version (0 none), If-Match ('' none),
---   number of relations, then a KEYS position each, the relation member,
---   number of entries, then field, prefix, raw bytes, payload each
+-- ARGV: 1 the writes, packed one after another (src/buffer/byte-writer.ts):
+--   positions of bucket, dirty and failed key, entity, bucket, key, relation member (empty: a sheet), base version
+--   (0 none), If-Match (-1 none), numbers of relations and entries, positions of the relations,
+--   then field, prefix, raw bytes and payload of each entry
 -- Returns an array, a number a write: the version, or minus the current version when If-Match is stale.
 
 if redis.replicate_commands then redis.replicate_commands() end
@@ -19,13 +19,7 @@ local now_ms = math.floor(now_us / 1000)
 local clock = tonumber(redis.call('GET', KEYS[1]) or '0')
 local results = {}
 local entries_new, raw_delta, stored_delta = {}, {}, {}
-local at = 1
-
-local function take()
-  local word = ARGV[at]
-  at = at + 1
-  return word
-end
+local packed, at = ARGV[1], 1
 
 local function current_version(bucket_key, fields, is_sheet, base)
   local current = base
@@ -36,26 +30,30 @@ local function current_version(bucket_key, fields, is_sheet, base)
   return current
 end
 
-while at <= #ARGV do
-  local bucket_key, dirty_key, failed_key = KEYS[tonumber(take())], KEYS[tonumber(take())], KEYS[tonumber(take())]
-  local entity, bucket, key = take(), take(), take()
-  local base, if_match = tonumber(take()), take()
-  local relations = {}
-  for i = 1, tonumber(take()) do relations[i] = KEYS[tonumber(take())] end
-  local member = take()
+while at <= #packed do
+  local bucket_at, dirty_at, failed_at, entity, bucket, key, member, base, if_match, relation_count, count
+  bucket_at, dirty_at, failed_at, entity, bucket, key, member, base, if_match, relation_count, count, at =
+    struct.unpack('>I2I2I2I2c0I2c0I2c0I2c0ddBI2', packed, at)
+  local bucket_key, dirty_key, failed_key = KEYS[bucket_at], KEYS[dirty_at], KEYS[failed_at]
   local is_sheet = member == ''
-  local count = tonumber(take())
+  local relations = {}
+  for i = 1, relation_count do
+    local position
+    position, at = struct.unpack('>I2', packed, at)
+    relations[i] = KEYS[position]
+  end
   local fields, puts = {}, {}
   for i = 1, count do
-    local put = { field = take(), prefix = take(), raw = tonumber(take()), payload = take() }
+    local put = {}
+    put.field, put.prefix, put.raw, put.payload, at = struct.unpack('>I2c0c4I3I4c0', packed, at)
     fields[i] = put.field
     puts[i] = put
   end
 
   local refused = nil
-  if if_match ~= '' then
+  if if_match >= 0 then
     local current = current_version(bucket_key, fields, is_sheet, base)
-    if current ~= tonumber(if_match) then refused = current end
+    if current ~= if_match then refused = current end
   end
 
   if refused then

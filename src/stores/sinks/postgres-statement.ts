@@ -1,11 +1,11 @@
 import { bigint, boolean, type Columns, type Document, type EntityDefinition, type PostgresSink, text } from '../../lib/entity.ts';
-import { arrayLiteral, arrayType } from './array-literal.ts';
+import { arrayType, binaryArray } from './binary-array.ts';
 import type { StoreWrite } from './sink.ts';
 
 /** A statement for knex.raw; its result row is `{ written, refused }`. */
 export interface BatchStatement {
   sql: string;
-  bindings: string[];
+  bindings: Buffer[];
 }
 
 /** A statement's rows by column: parallel arrays, one parameter each. */
@@ -13,17 +13,18 @@ class Rows {
   readonly columns: Columns;
   readonly values: unknown[][];
 
-  constructor(columns: Columns) {
+  /** @param values an array a column, in the order of `columns` */
+  constructor(columns: Columns, values: unknown[][] = Object.keys(columns).map(() => [])) {
     this.columns = columns;
-    this.values = Object.keys(columns).map(() => []);
+    this.values = values;
   }
 
   add(row: Document): void {
     Object.keys(this.columns).forEach((name, index) => this.values[index]!.push(row[name] ?? null));
   }
 
-  get bindings(): string[] {
-    return Object.values(this.columns).map((column, index) => arrayLiteral(column, this.values[index]!));
+  get bindings(): Buffer[] {
+    return Object.values(this.columns).map((column, index) => binaryArray(column, this.values[index]!));
   }
 
   /** `unnest(…) AS alias(columns)` */
@@ -68,16 +69,17 @@ const RESULT = `(SELECT coalesce(json_agg(refused), '[]') FROM refused) AS refus
 function documentStatement(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement {
   const columns: Columns = { ...entity.columns, [sink.version]: bigint };
   const names = Object.keys(columns);
-  const rows = new Rows({ ...columns, write_key: text });
-  for (const { key, document, version, isDeleted } of writes) {
-    const row: Document = { ...document, [sink.version]: version, write_key: key };
-    if (sink.softDelete) row[sink.softDelete] = isDeleted ? (row[sink.softDelete] ?? new Date(version / 1000).toISOString()) : null;
-    rows.add(row);
-  }
+  const valueOf = (name: string, { document, version, isDeleted }: StoreWrite): unknown => {
+    if (name === sink.version) return version;
+    if (name === sink.softDelete) return isDeleted ? (document?.[name] ?? new Date(version / 1000).toISOString()) : null;
+    return document?.[name];
+  };
   if (!sink.refuse) {
-    const plain = `SELECT ${list(names)} FROM ${rows.from('incoming')}`;
-    return { sql: upsert(sink, names, plain), bindings: rows.bindings };
+    const rows = new Rows(columns, names.map((name) => writes.map((write) => valueOf(name, write))));
+    return { sql: upsert(sink, names, `SELECT ${list(names)} FROM ${rows.from('incoming')}`), bindings: rows.bindings };
   }
+  const values = names.map((name) => writes.map((write) => valueOf(name, write)));
+  const rows = new Rows({ ...columns, write_key: text }, [...values, writes.map(({ key }) => key)]);
   const source = `SELECT ${list(names)} FROM incoming WHERE write_key NOT IN (SELECT write_key FROM refused)`;
   return {
     sql: `WITH incoming AS MATERIALIZED (SELECT * FROM ${rows.from('input')}),
