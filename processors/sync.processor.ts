@@ -1,4 +1,5 @@
 import type { Job } from 'bullmq';
+import type { BatchResult } from '../src/buffer/batch-writer.ts';
 import type { WriteBuffer } from '../src/buffer/write-buffer.ts';
 import type { EntityDefinition } from '../src/lib/entity.ts';
 import type { EntityRegistry } from '../src/lib/entity-registry.ts';
@@ -7,7 +8,7 @@ import type { Queues } from '../queues/index.ts';
 import { requestSync } from '../queues/request-sync.ts';
 import { type EntitySummary, type SyncRun, SyncRuns } from '../queues/sync-runs.ts';
 import type { SyncData } from '../queues/sync.queue.ts';
-import { WRITE_BATCHES, type WriteBatchData, type WriteBatchResult, writeBatchJobId, writeBatchOptions } from '../queues/write-batches.queue.ts';
+import { WRITE_BATCHES, type WriteBatchData, writeBatchJobId, writeBatchOptions } from '../queues/write-batches.queue.ts';
 import { WRITE_POINTERS } from '../queues/write-pointers.queue.ts';
 
 export interface SyncDeps {
@@ -22,7 +23,7 @@ export interface SyncDeps {
   usedMemory: () => Promise<number>;
   /** Asked by the watch: a reason to sync now, if there is one. */
   needsSync: () => Promise<'age' | 'memory' | undefined>;
-  observe?: (run: SyncRun) => void;
+  observeRun: (run: SyncRun) => void;
 }
 
 /** Batches grow with a run, up to this: fewer statements without a longer lock. */
@@ -83,7 +84,7 @@ export const createSyncProcessor = (deps: SyncDeps) => {
       return run;
     }
     await runs.save(run);
-    deps.observe?.(run);
+    deps.observeRun(run);
     log.info('=== Batch sync completed ===', { ...run });
     return run;
   };
@@ -155,9 +156,9 @@ export const createSyncProcessor = (deps: SyncDeps) => {
   }
 };
 
-function summarize(run: SyncRun, results: Map<string, WriteBatchResult>, startedMs: number): void {
+function summarize(run: SyncRun, results: Map<string, BatchResult>, startedMs: number): void {
   const entities = new Map<string, EntitySummary>();
-  for (const { leftReason, ...result } of results.values()) {
+  for (const { leftReason, failure: _, ...result } of results.values()) {
     const sum = entities.get(result.entity) ?? {
       entity: result.entity,
       batches: 0,

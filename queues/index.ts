@@ -1,13 +1,14 @@
 import { type ConnectionOptions, Queue } from 'bullmq';
+import type { BatchResult } from '../src/buffer/batch-writer.ts';
 import { SYNC, type SyncData } from './sync.queue.ts';
-import { WRITE_BATCHES, type WriteBatchData, type WriteBatchResult } from './write-batches.queue.ts';
+import { WRITE_BATCHES, type WriteBatchData } from './write-batches.queue.ts';
 import { WRITE_POINTERS, type WritePointerData } from './write-pointers.queue.ts';
 
 /** Every queue of the deployment; all of them appear in Bull Board. */
 export interface Queues {
   [WRITE_POINTERS]: Queue<WritePointerData>;
   [SYNC]: Queue<SyncData>;
-  [WRITE_BATCHES]: Queue<WriteBatchData, WriteBatchResult>;
+  [WRITE_BATCHES]: Queue<WriteBatchData, BatchResult>;
 }
 
 export type QueueName = keyof Queues;
@@ -30,7 +31,7 @@ export function createQueues(
   return {
     [WRITE_POINTERS]: create<WritePointerData>(WRITE_POINTERS),
     [SYNC]: create<SyncData>(SYNC),
-    [WRITE_BATCHES]: create<WriteBatchData, WriteBatchResult>(WRITE_BATCHES),
+    [WRITE_BATCHES]: create<WriteBatchData, BatchResult>(WRITE_BATCHES),
   };
 }
 

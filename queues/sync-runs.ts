@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
+import type { BatchResult } from '../src/buffer/batch-writer.ts';
 import type { BufferKeys } from '../src/buffer/keys.ts';
 import type { SyncReason } from './sync.queue.ts';
-import type { WriteBatchResult } from './write-batches.queue.ts';
 
 /** What one entity's batches did in a run, in acknowledged writes. */
-export interface EntitySummary extends Omit<WriteBatchResult, 'leftReason'> {
+export interface EntitySummary extends Omit<BatchResult, 'leftReason' | 'failure'> {
   batches: number;
   leftReasons: string[];
 }
@@ -70,16 +70,15 @@ export class SyncRuns {
     return runs.filter((run) => run !== undefined);
   }
 
-  async addResult(runId: string, batchId: string, result: WriteBatchResult): Promise<void> {
+  async addResult(runId: string, batchId: string, result: BatchResult): Promise<void> {
     const key = `${this.#keys.run(runId)}:batches`;
-    await this.#redis.hset(key, batchId, JSON.stringify(result));
-    await this.#redis.expire(key, RESULTS_TTL_SECONDS);
+    await this.#redis.multi().hset(key, batchId, JSON.stringify(result)).expire(key, RESULTS_TTL_SECONDS).exec();
   }
 
   /** Results so far by batch id. */
-  async results(runId: string): Promise<Map<string, WriteBatchResult>> {
+  async results(runId: string): Promise<Map<string, BatchResult>> {
     const found = await this.#redis.hgetall(`${this.#keys.run(runId)}:batches`);
-    return new Map(Object.entries(found).map(([id, content]) => [id, JSON.parse(content) as WriteBatchResult]));
+    return new Map(Object.entries(found).map(([id, content]) => [id, JSON.parse(content) as BatchResult]));
   }
 
   resultCount(runId: string): Promise<number> {

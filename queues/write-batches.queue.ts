@@ -13,20 +13,6 @@ export interface WriteBatchData {
   isReplay?: boolean;
 }
 
-/** What a batch did, in acknowledged writes: stored + superseded + failed + left = taken (I9). */
-export interface WriteBatchResult {
-  entity: string;
-  taken: number;
-  stored: number;
-  superseded: number;
-  failed: number;
-  left: number;
-  /** Why keys were left, if any were. */
-  leftReason?: string;
-  statements: number;
-  durationMs: number;
-}
-
 export const writeBatchOptions = {
   attempts: 3,
   backoff: { type: 'exponential', delay: 500, jitter: 0.5 }, // delay in ms

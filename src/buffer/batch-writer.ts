@@ -1,0 +1,183 @@
+import type { RefusalReason } from '../errors/driver-errors.ts';
+import type { EntityDefinition } from '../lib/entity.ts';
+import type { EntityRegistry } from '../lib/entity-registry.ts';
+import type { Log } from '../lib/log.ts';
+import { type CircuitBreaker, StoreUnavailableError } from '../stores/circuit-breaker.ts';
+import type { Sink, StoreWrite } from '../stores/sinks/sink.ts';
+import type { FailedWrites } from './failed-writes.ts';
+import type { Reservations } from './reservations.ts';
+import type { PendingWrite, WriteBuffer } from './write-buffer.ts';
+
+/** What a batch did, in acknowledged writes: stored + superseded + failed + left = taken (I9). */
+export interface BatchResult {
+  entity: string;
+  taken: number;
+  stored: number;
+  superseded: number;
+  failed: number;
+  left: number;
+  /** Why keys were left, if any were. */
+  leftReason?: string;
+  /** The last refusal, if any write failed. */
+  failure?: RefusalReason;
+  statements: number;
+  durationMs: number;
+}
+
+/** Sink and breaker of each kind of database. */
+export type StoreDirectory = Record<'postgres' | 'mongo', { sink: Sink; breaker: CircuitBreaker }>;
+
+export interface BatchWriterDeps {
+  buffer: WriteBuffer;
+  failedWrites: FailedWrites;
+  reservations: Reservations;
+  registry: EntityRegistry;
+  stores: StoreDirectory;
+  log: Log;
+  /** Id of the job that will show a failed write. */
+  failedJobId: (entity: string, key: string, version: number) => string;
+  /** A write was set aside as failed: make it visible. */
+  onFailed: (entity: string, key: string, jobId: string) => Promise<void>;
+  /** Children of a stored parent are dirty again: have them synced. */
+  onReleased: () => Promise<void>;
+}
+
+export interface BatchOptions {
+  /** A failed write tried again by this job: entries are taken in any state. */
+  replayJobId?: string;
+}
+
+/**
+ * Stores some keys of one entity: fetch, write, then acknowledge. A crash anywhere above the acknowledgement leaves
+ * every write in the buffer, to be written again under a version guard that makes the second time harmless.
+ */
+export class BatchWriter {
+  readonly #deps: BatchWriterDeps;
+
+  constructor(deps: BatchWriterDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws the driver's error when the attempt lost a race and may be repeated as it is */
+  async write(entityName: string, keys: readonly string[], options: BatchOptions = {}): Promise<BatchResult> {
+    const { buffer, registry } = this.#deps;
+    const entity = registry.get(entityName);
+    const startedMs = Date.now();
+    const result: BatchResult = {
+      entity: entity.name,
+      taken: 0,
+      stored: 0,
+      superseded: 0,
+      failed: 0,
+      left: 0,
+      statements: 0,
+      durationMs: 0,
+    };
+    const found = await buffer.fetch(entity.name, keys);
+    const taken = options.replayJobId ? found : found.filter((write) => write.state === 'dirty');
+    const readable = await this.#withoutBroken(entity, taken, result, options);
+    const ready = entity.parents ? await this.#withoutOrphans(entity, readable, result) : readable;
+    const refusals = await this.#store(entity, ready, result);
+    for (const [write, reason] of refusals) await this.#refuse(entity, write, reason, result, options);
+    result.taken = result.stored + result.superseded + result.failed + result.left;
+    result.durationMs = Date.now() - startedMs;
+    return result;
+  }
+
+  async #withoutBroken(entity: EntityDefinition, taken: PendingWrite[], result: BatchResult, options: BatchOptions): Promise<PendingWrite[]> {
+    const readable: PendingWrite[] = [];
+    for (const write of taken) {
+      if (write.broken) await this.#refuse(entity, write, { code: 'PAYLOAD_UNREADABLE', message: write.broken }, result, options);
+      else readable.push(write);
+    }
+    return readable;
+  }
+
+  /** Children whose parent is still in the buffer: behind a dirty one they stay dirty, behind a failed one they wait. */
+  async #withoutOrphans(entity: EntityDefinition, writes: PendingWrite[], result: BatchResult): Promise<PendingWrite[]> {
+    const linksOf = (write: PendingWrite) =>
+      entity.parents!.flatMap((parent) => {
+        const key = write.head ? parent.key(write.head.document) : null;
+        return key === null ? [] : [{ entity: parent.entity, key }];
+      });
+    const links = writes.map(linksOf);
+    const pending = new Map<string, PendingWrite>();
+    for (const [name, group] of Map.groupBy(links.flat(), (link) => link.entity)) {
+      const keys = [...new Set(group.map((link) => link.key))];
+      for (const parent of await this.#deps.buffer.fetch(name, keys)) pending.set(`${name} ${parent.key}`, parent);
+    }
+    const ready: PendingWrite[] = [];
+    for (const [index, write] of writes.entries()) {
+      const link = links[index]!.find(({ entity: name, key }) => pending.has(`${name} ${key}`));
+      if (!link) ready.push(write);
+      else if (pending.get(`${link.entity} ${link.key}`)!.state === 'dirty') leave(write, result, `its ${link.entity} is not stored yet`);
+      else {
+        const reason = { code: 'PARENT_FAILED', message: `waits for ${link.entity} ${link.key}, which has failed` };
+        await this.#deps.failedWrites.record(entity.name, write, reason, { waitingFor: link, nowMs: Date.now() });
+        leave(write, result, 'its parent has failed');
+      }
+    }
+    return ready;
+  }
+
+  /** Writes and acknowledges. @returns the writes that the database refuses, with its reasons */
+  async #store(entity: EntityDefinition, ready: PendingWrite[], result: BatchResult): Promise<Map<PendingWrite, RefusalReason>> {
+    const refusals = new Map<PendingWrite, RefusalReason>();
+    if (ready.length === 0) return refusals;
+    const { buffer, stores, reservations } = this.#deps;
+    const { sink, breaker } = stores[entity.sink.kind];
+    const byKey = new Map(ready.map((write) => [write.key, write]));
+    try {
+      const outcome = await breaker.call(() => sink.write(entity, ready.map(toStoreWrite)));
+      result.statements += outcome.statements;
+      const stored = outcome.stored.map((key) => byKey.get(key)!);
+      const { hasWaiting } = await buffer.acknowledge(entity.name, stored);
+      if (entity.uniques) await reservations.end(entity, stored.flatMap(({ head }) => (head ? [head.document] : [])));
+      for (const { writes } of stored) {
+        result.stored++;
+        result.superseded += writes - 1;
+      }
+      for (const { key, reason } of outcome.rejected) refusals.set(byKey.get(key)!, reason);
+      if (hasWaiting) await this.#releaseChildren(entity, outcome.stored);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error;
+      for (const write of ready) leave(write, result, error.message);
+    }
+    return refusals;
+  }
+
+  async #releaseChildren(entity: EntityDefinition, keys: readonly string[]): Promise<void> {
+    if (this.#deps.registry.childrenOf(entity.name).length === 0) return;
+    const released = await this.#deps.failedWrites.releaseChildren(entity.name, keys);
+    if (released > 0) await this.#deps.onReleased();
+  }
+
+  async #refuse(entity: EntityDefinition, write: PendingWrite, reason: RefusalReason, result: BatchResult, { replayJobId }: BatchOptions): Promise<void> {
+    const { failedWrites, failedJobId, onFailed, log } = this.#deps;
+    const jobId = replayJobId ?? failedJobId(entity.name, write.key, write.version);
+    const record = await failedWrites.record(entity.name, write, reason, { jobId, nowMs: Date.now() });
+    if (!record) {
+      // A newer write took its place while this one was refused: that one is dirty and in the next run.
+      result.superseded += write.writes;
+      return;
+    }
+    result.failed++;
+    result.superseded += write.writes - 1;
+    result.failure = reason;
+    log.error('write failed', { entity: entity.name, key: write.key, code: reason.code, jobId });
+    if (!replayJobId) await onFailed(entity.name, write.key, jobId);
+  }
+}
+
+function leave(write: PendingWrite, result: BatchResult, reason: string): void {
+  result.left += write.writes;
+  result.leftReason = reason;
+}
+
+const toStoreWrite = (write: PendingWrite): StoreWrite => ({
+  key: write.key,
+  version: write.head?.header.version ?? write.version,
+  isDeleted: write.head?.header.isTombstone ?? false,
+  ...(write.head ? { document: write.head.document } : {}),
+  fields: [...write.fields.values()].map(({ document, header }) => ({ document, version: header.version })),
+});

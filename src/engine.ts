@@ -1,0 +1,237 @@
+import { Cluster, type ClusterNode, Redis, type RedisOptions } from 'ioredis';
+import type { Db } from 'mongodb';
+import type { Knex } from 'knex';
+import { addFailedJob } from '../queues/failed-jobs.ts';
+import { closeQueues, createQueues, type Queues } from '../queues/index.ts';
+import { Pointers } from '../queues/pointers.ts';
+import { requestSync } from '../queues/request-sync.ts';
+import { SyncRuns } from '../queues/sync-runs.ts';
+import { failedWriteJobId } from '../queues/write-batches.queue.ts';
+import { BatchWriter, type StoreDirectory } from './buffer/batch-writer.ts';
+import { chooseCodec } from './buffer/codec/codecs.ts';
+import { DocumentCodec } from './buffer/document-codec.ts';
+import { FailedWrites } from './buffer/failed-writes.ts';
+import { Formats } from './buffer/format.ts';
+import { BufferGuard, type GuardOptions, type Pressure } from './buffer/guard.ts';
+import { BufferKeys } from './buffer/keys.ts';
+import { Reader } from './buffer/reader.ts';
+import { Reservations } from './buffer/reservations.ts';
+import { WriteBuffer } from './buffer/write-buffer.ts';
+import { Cache } from './cache/cache.ts';
+import { classifyMongoError, classifyPostgresError } from './errors/driver-errors.ts';
+import type { EntityDefinition } from './lib/entity.ts';
+import { EntityRegistry } from './lib/entity-registry.ts';
+import type { Log } from './lib/log.ts';
+import { CircuitBreaker } from './stores/circuit-breaker.ts';
+import { Rows } from './stores/postgres/rows.ts';
+import { MongoSink } from './stores/sinks/mongo-sink.ts';
+import { PostgresSink } from './stores/sinks/postgres-sink.ts';
+
+export interface EngineSettings {
+  redis: {
+    /** One URL of a server, or those of some nodes of a cluster. */
+    urls: readonly string[];
+    isCluster: boolean;
+    /** Namespace of all keys; tests have their own. */
+    prefix: string;
+  };
+  shards: number;
+  compression: { isEnabled: boolean; algorithm: string };
+  /** TTL of stored documents kept for reads. */
+  warmSeconds: number;
+  guard: GuardOptions;
+  /** Commands of the buffer wait for Redis when it is away, instead of failing at once: workers. */
+  isPatient: boolean;
+}
+
+export interface EngineDeps {
+  entities: readonly EntityDefinition[];
+  knex: Knex;
+  /** Where lists are read, when there is a replica. */
+  readKnex?: Knex;
+  db: Db;
+  log: Log;
+  onPressure?: (pressure: Pressure) => void;
+  observeCache?: (name: string, isHit: boolean) => void;
+}
+
+/** Everything between a service and the databases, built once a process. */
+export interface Engine {
+  redis: Redis;
+  registry: EntityRegistry;
+  keys: BufferKeys;
+  formats: Formats;
+  buffer: WriteBuffer;
+  reader: Reader;
+  cache: Cache;
+  guard: BufferGuard;
+  queues: Queues;
+  pointers: Pointers;
+  runs: SyncRuns;
+  failedWrites: FailedWrites;
+  reservations: Reservations;
+  batchWriter: BatchWriter;
+  stores: StoreDirectory;
+  /** A further connection of the same kind, for workers and subscribers. */
+  connect(options?: RedisOptions): Redis;
+  /** Waits for commits and pointers under way, then closes queues and connections. */
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A dead Redis must fail a request, not hold it. */
+const COMMAND_TIMEOUT_MS = 5_000;
+const RECONNECT_MOST_MS = 1_000;
+
+function connect({ urls, isCluster }: EngineSettings['redis'], options: RedisOptions): Redis {
+  const shared: RedisOptions = {
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), RECONNECT_MOST_MS),
+    ...options,
+  };
+  if (!isCluster) return new Redis(urls[0]!, shared);
+  const nodes: ClusterNode[] = urls.map((url) => {
+    const { hostname, port } = new URL(url);
+    return { host: hostname, port: Number(port) };
+  });
+  // A cluster has the commands of a server that the engine uses; its type says so only in part.
+  return new Cluster(nodes, { redisOptions: shared, enableAutoPipelining: shared.enableAutoPipelining ?? false }) as unknown as Redis;
+}
+
+/** Builds the engine; nothing is read or written until `startEngine`. */
+export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine {
+  const { log } = deps;
+  const connections: Redis[] = [];
+  const open = (options: RedisOptions = {}): Redis => {
+    const redis = connect(settings.redis, options);
+    redis.on('error', (error) => log.warn('redis connection', { error: error.message }));
+    connections.push(redis);
+    return redis;
+  };
+  // Writes are never sent twice behind the caller's back: an unknown outcome is the caller's to repeat.
+  const redis = open({
+    enableAutoPipelining: true,
+    autoResendUnfulfilledCommands: false,
+    ...(settings.isPatient
+      ? { maxRetriesPerRequest: null }
+      : { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS }),
+  });
+  const registry = new EntityRegistry(deps.entities);
+  const keys = new BufferKeys(settings.redis.prefix, settings.shards);
+  const formats = new Formats(redis, keys, registry);
+  const codec = new DocumentCodec(formats, registry, chooseCodec(settings.compression.algorithm, settings.compression.isEnabled));
+  const buffer = new WriteBuffer({ redis, keys, registry, codec, warmSeconds: settings.warmSeconds });
+  const cache = new Cache(redis, (name) => keys.cache(name), deps.observeCache);
+  const rows = new Rows(deps.readKnex ?? deps.knex);
+  const reader = new Reader({ buffer, rows, cache, registry });
+  const queueConnection = open(settings.isPatient ? { maxRetriesPerRequest: null } : { maxRetriesPerRequest: 1, enableOfflineQueue: false });
+  const onQueueError = (error: Error) => log.warn('queue connection', { error: error.message });
+  const queues = createQueues(queueConnection, (name) => keys.queue(name), onQueueError);
+  const pointers = new Pointers(queues, (error) => log.debug('pointer not added', { error: error.message }));
+  buffer.onCommit((entity, _keys, shard) => pointers.note(entity, shard, Date.now()));
+  const guard = new BufferGuard(redis, settings.guard, ({ pressure, problems }) => {
+    if (pressure) {
+      log[pressure === 'normal' ? 'info' : 'warn']('buffer memory', { pressure, ...guard.memory });
+      deps.onPressure?.(pressure);
+    }
+    if (problems && problems.length > 0) log.error('redis could lose acknowledged writes', { problems });
+  });
+
+  const postgres = new PostgresSink(deps.knex);
+  const mongo = new MongoSink(deps.db);
+  const onBreaker = (store: string) => (isOpen: boolean, cause?: unknown) => {
+    if (isOpen) {
+      log.error('store is unavailable; its writes wait in the buffer', { store, error: (cause as Error | undefined)?.message });
+      return;
+    }
+    log.info('store is back', { store });
+    void requestSync(queues, 'recovered').catch(onQueueError);
+  };
+  const stores: StoreDirectory = {
+    postgres: { sink: postgres, breaker: new CircuitBreaker('postgres', () => postgres.ping(), classifyPostgresError, onBreaker('postgres')) },
+    mongo: { sink: mongo, breaker: new CircuitBreaker('mongo', () => mongo.ping(), classifyMongoError, onBreaker('mongo')) },
+  };
+  const failedWrites = new FailedWrites(redis, buffer, registry);
+  const reservations = new Reservations(redis, buffer.scripts, keys);
+  const batchWriter = new BatchWriter({
+    buffer,
+    failedWrites,
+    reservations,
+    registry,
+    stores,
+    log,
+    failedJobId: failedWriteJobId,
+    onFailed: (entity, key, jobId) => addFailedJob(queues, entity, key, jobId),
+    onReleased: async () => void (await requestSync(queues, 'released')),
+  });
+
+  return {
+    redis,
+    registry,
+    keys,
+    formats,
+    buffer,
+    reader,
+    cache,
+    guard,
+    queues,
+    pointers,
+    runs: new SyncRuns(redis, keys),
+    failedWrites,
+    reservations,
+    batchWriter,
+    stores,
+    connect: open,
+    async close() {
+      guard.stop();
+      await buffer.drain();
+      await pointers.drain();
+      for (const { breaker } of Object.values(stores)) breaker.close();
+      await closeQueues(queues);
+      for (const connection of connections) connection.disconnect();
+    },
+  };
+}
+
+/**
+ * Checks what the engine rests on and publishes its formats; call before the first write.
+ *
+ * @throws VolatileBufferError when Redis could lose acknowledged writes
+ * @throws MissingUpcastError when buffered payloads have a shape that nothing lifts
+ */
+export async function startEngine(engine: Engine, log: Log): Promise<void> {
+  await ready(engine.redis);
+  const durability = await engine.guard.start();
+  for (const warning of durability.warnings) log.warn('redis setting', { warning });
+  await engine.formats.publish();
+  await checkShapes(engine);
+}
+
+export class MissingUpcastError extends Error {
+  override name = 'MissingUpcastError';
+}
+
+/** A deploy must read what its predecessors buffered (FAILURES 19). */
+async function checkShapes({ formats, registry, buffer }: Engine): Promise<void> {
+  const counts = new Map((await buffer.stats()).map(({ entity, entries }) => [entity, entries]));
+  for (const { entity: name, shape } of await formats.stored()) {
+    const entity = registry.find(name);
+    // An entity of another service's deployment is not this process's to read.
+    if (!entity || (counts.get(name) ?? 0) === 0) continue;
+    if (shape > entity.shape) throw new MissingUpcastError(`${name} is buffered in shape ${shape}; this program knows ${entity.shape}: deploy the newer one, or sync first`);
+    for (let from = shape; from < entity.shape; from++) {
+      if (!entity.upcast?.[from]) throw new MissingUpcastError(`${name} is buffered in shape ${shape} and has no upcast from shape ${from}`);
+    }
+  }
+}
+
+async function ready(redis: Redis): Promise<void> {
+  if (redis.status === 'ready') return;
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('Redis did not answer within 10 s: check REDIS_URL')), 10_000);
+    redis.once('ready', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
