@@ -3,7 +3,7 @@ import type { EntityDefinition } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
 import type { Log } from '../lib/log.ts';
 import { type CircuitBreaker, StoreUnavailableError } from '../stores/circuit-breaker.ts';
-import type { Sink, StoreWrite } from '../stores/sinks/sink.ts';
+import { type Sink, type StoreWrite, unreadable } from '../stores/sinks/sink.ts';
 import type { FailedWrites } from './failed-writes.ts';
 import type { Reservations } from './reservations.ts';
 import type { PendingWrite, WriteBuffer } from './write-buffer.ts';
@@ -86,8 +86,11 @@ export class BatchWriter {
 
   async #withoutBroken(entity: EntityDefinition, taken: PendingWrite[], result: BatchResult, options: BatchOptions): Promise<PendingWrite[]> {
     const readable: PendingWrite[] = [];
+    // Plain rows are poured as bytes, and a broken payload shows there; all else reads documents on the way.
+    const readsDocuments = entity.kind === 'sheet' || entity.sink.kind !== 'postgres' || entity.parents || entity.uniques;
     for (const write of taken) {
-      if (write.broken) await this.#refuse(entity, write, { code: 'PAYLOAD_UNREADABLE', message: write.broken }, result, options);
+      if (readsDocuments && !write.broken) touch(write);
+      if (write.broken) await this.#refuse(entity, write, unreadable(new Error(write.broken)), result, options);
       else readable.push(write);
     }
     return readable;
@@ -169,6 +172,15 @@ export class BatchWriter {
   }
 }
 
+function touch(write: PendingWrite): void {
+  try {
+    void write.head?.document;
+    for (const { document } of write.fields.values()) void document;
+  } catch (error) {
+    write.broken = (error as Error).message;
+  }
+}
+
 function leave(write: PendingWrite, result: BatchResult, reason: string): void {
   result.left += write.writes;
   result.leftReason = reason;
@@ -178,6 +190,6 @@ const toStoreWrite = (write: PendingWrite): StoreWrite => ({
   key: write.key,
   version: write.head?.header.version ?? write.version,
   isDeleted: write.head?.header.isTombstone ?? false,
-  ...(write.head ? { document: write.head.document } : {}),
+  ...(write.head ? { source: write.head } : {}),
   fields: [...write.fields.values()].map(({ document, header }) => ({ document, version: header.version })),
 });

@@ -1,3 +1,4 @@
+import type { RowWriters } from '../lib/column-writer.ts';
 import type { Document, EntityDefinition } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
 import { type CodecChoice, codecById } from './codec/codecs.ts';
@@ -11,9 +12,79 @@ export interface EncodedEntry {
   rawBytes: number;
 }
 
-export interface DecodedEntry {
-  header: Header;
-  document: Document;
+/** An entry of the buffer. Its document is made when it is first asked for: most batches never need it. */
+export class BufferEntry {
+  readonly header: Header;
+  readonly #format: Format;
+  readonly #body: Buffer;
+  readonly #entity: EntityDefinition;
+  /** What the payload leaves out: the key's columns. */
+  readonly #known: Document;
+  #document: Document | undefined;
+
+  /** @throws when the header is broken */
+  constructor(entity: EntityDefinition, header: Header, format: Format, body: Buffer, known: Document) {
+    this.#entity = entity;
+    this.header = header;
+    this.#format = format;
+    this.#body = body;
+    this.#known = known;
+  }
+
+  /** @throws when the payload is broken */
+  get document(): Document {
+    this.#document ??= this.#decode();
+    return this.#document;
+  }
+
+  /** One column's value, without making the whole document where that is possible. */
+  value(column: string): unknown {
+    if (this.#document || this.#isLifted) return this.document[column];
+    if (column in this.#known) return this.#known[column];
+    return this.#format.packer.pick(this.#body, column) ?? this.document[column];
+  }
+
+  /**
+   * Appends this document's values to the columns of a statement.
+   *
+   * @throws when the payload is broken; some columns may have got a value already
+   */
+  pour(writers: RowWriters): void {
+    const { packer } = this.#format;
+    if (this.#isLifted || this.#document) {
+      for (const [name, writer] of writers) writer.value(this.document[name]);
+      return;
+    }
+    packer.pour(
+      this.#body,
+      this.#texts,
+      packer.names.map((name) => writers.get(name)),
+    );
+    for (const [name, value] of Object.entries(this.#known)) writers.get(name)?.value(value);
+    for (const name in this.#entity.derived) writers.get(name)?.value(this.document[name]);
+  }
+
+  /** Written in an older shape, so its values are not those of today's columns. */
+  get #isLifted(): boolean {
+    return this.#format.shape !== this.#entity.shape;
+  }
+
+  #texts = (offset: number): Buffer =>
+    codecById(this.header.codecId).decode(this.#body.subarray(offset), this.#format.dictionary);
+
+  #decode(): Document {
+    let document = this.#format.packer.unpack(this.#body, this.#texts, { ...this.#known });
+    for (let shape = this.#format.shape; shape < this.#entity.shape; shape++) {
+      const upcast = this.#entity.upcast?.[shape];
+      if (!upcast) throw new Error(`${this.#entity.name} has no upcast from shape ${shape}`);
+      document = upcast(document);
+    }
+    const { derived } = this.#entity;
+    if (derived && this.#format.part === 'document') {
+      for (const name of Object.keys(derived)) document[name] = derived[name]!(document);
+    }
+    return document;
+  }
 }
 
 /** Turns documents into entries and back, whatever codec, format or shape an entry was written with. */
@@ -64,34 +135,12 @@ export class DocumentCodec {
 
   /**
    * @param known what the payload leaves out: the key's columns
-   * @throws when the entry's format is not loaded (see `load`) or its bytes are broken
+   * @throws when the entry's format is not loaded (see `load`) or its header is broken
    */
-  decode(entry: Buffer, known: Document): DecodedEntry {
+  open(entry: Buffer, known: Document): BufferEntry {
     const header = readHeader(entry);
     const format = this.#formats.get(header.formatId);
     if (!format) throw new Error(`format ${header.formatId} is not loaded`);
-    const body = entry.subarray(HEADER_BYTES);
-    const document = format.packer.unpack(
-      body,
-      (offset) => codecById(header.codecId).decode(body.subarray(offset), format.dictionary),
-      known,
-    );
-    const lifted = this.#lift(format, document);
-    if (format.part === 'document') {
-      const { derived } = this.#registry.get(format.entity);
-      for (const name in derived) lifted[name] = derived[name]!(lifted);
-    }
-    return { header, document: lifted };
-  }
-
-  #lift(format: Format, document: Document): Document {
-    const entity = this.#registry.get(format.entity);
-    let lifted = document;
-    for (let shape = format.shape; shape < entity.shape; shape++) {
-      const upcast = entity.upcast?.[shape];
-      if (!upcast) throw new Error(`${entity.name} has no upcast from shape ${shape}`);
-      lifted = upcast(lifted);
-    }
-    return lifted;
+    return new BufferEntry(this.#registry.get(format.entity), header, format, entry.subarray(HEADER_BYTES), known);
   }
 }

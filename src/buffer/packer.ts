@@ -1,4 +1,5 @@
 import { type Column, type Columns, type Document } from '../lib/entity.ts';
+import type { ColumnWriter } from '../lib/column-writer.ts';
 import { fromField } from './keys.ts';
 
 /**
@@ -18,6 +19,8 @@ export class PackError extends Error {
 
 type Write = (value: unknown, out: Scratch) => void;
 type Read = (input: Cursor) => unknown;
+/** Moves one value to a column of the database, without making a JavaScript value of it. */
+type Pour = (input: Cursor, target: ColumnWriter) => void;
 
 /** Growing output buffers, reused by every call: packing runs to its end without yielding. */
 class Scratch {
@@ -87,16 +90,18 @@ class Cursor {
 const DAY_MS = 86_400_000;
 /** Days and milliseconds are stored from this day on, so that they stay positive: 1900-01-01. */
 const EPOCH_MS = Date.UTC(1900, 0, 1);
+const EPOCH_DAYS = EPOCH_MS / DAY_MS;
 
 const zigzag = (value: number): number => (value < 0 ? -value * 2 - 1 : value * 2);
 const unzigzag = (value: number): number => (value % 2 === 1 ? -(value + 1) / 2 : value / 2);
 
-const integer: [Write, Read] = [
+const integer: [Write, Read, Pour] = [
   (value, out) => {
     if (!Number.isSafeInteger(value)) throw new PackError('not a safe integer');
     out.varint(zigzag(value as number));
   },
   (input) => unzigzag(input.varint()),
+  (input, target) => target.integer(unzigzag(input.varint())),
 ];
 
 /** Dates repeat: a school's documents of a term share a few hundred. */
@@ -129,11 +134,11 @@ function isoInstant(sinceEpochMs: number): string {
 }
 
 /** Texts are read from their own run, see `unpack`. */
-const unreachable: Read = () => {
+const unreachable = (): never => {
   throw new PackError('texts have no fixed value');
 };
 
-const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read]> = {
+const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
   uuid: [
     (value, out) => {
       const hex = (value as string).replaceAll('-', '');
@@ -148,6 +153,10 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read]> = {
       if (input.at > input.bytes.length) throw new PackError('payload ends early');
       return fromField(input.bytes.subarray(start, input.at), true);
     },
+    (input, target) => {
+      target.uuid(input.bytes, input.at);
+      input.at += 16;
+    },
   ],
   text: [
     (value, out) => {
@@ -155,11 +164,12 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read]> = {
       out.text(value);
     },
     unreachable,
+    unreachable,
   ],
-  jsonb: [(value, out) => out.text(JSON.stringify(value)), unreachable],
+  jsonb: [(value, out) => out.text(JSON.stringify(value)), unreachable, unreachable],
   int: integer,
   bigint: integer,
-  boolean: [(value, out) => out.byte(value ? 1 : 0), (input) => input.byte() === 1],
+  boolean: [(value, out) => out.byte(value ? 1 : 0), (input) => input.byte() === 1, (input, target) => target.boolean(input.byte() === 1)],
   date: [
     (value, out) => {
       const days = (Date.parse(value as string) - EPOCH_MS) / DAY_MS;
@@ -167,6 +177,7 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read]> = {
       out.varint(days);
     },
     (input) => isoDay(input.varint()),
+    (input, target) => target.date(input.varint() + EPOCH_DAYS),
   ],
   timestamptz: [
     (value, out) => {
@@ -181,23 +192,32 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read]> = {
       input.at += 6;
       return isoInstant(ms);
     },
+    (input, target) => {
+      target.instant(input.bytes.readUIntBE(input.at, 6) + EPOCH_MS);
+      input.at += 6;
+    },
   ],
 };
 
-function codecOf(column: Column): [Write, Read] {
+function codecOf(column: Column): [Write, Read, Pour] {
   if (column.type !== 'enum') return codecs[column.type];
   const { values } = column;
+  const bytes = values.map((value) => Buffer.from(value));
+  const at = <T>(list: readonly T[], index: number): T => {
+    const value = list[index];
+    if (value === undefined) throw new PackError(`no value has number ${index}`);
+    return value;
+  };
   return [
     (value, out) => {
       const index = values.indexOf(value as string);
       if (index < 0) throw new PackError(`not one of ${values.join(', ')}`);
       out.byte(index);
     },
-    (input) => {
-      const index = input.byte();
-      const value = values[index];
-      if (value === undefined) throw new PackError(`no value has number ${index}`);
-      return value;
+    (input) => at(values, input.byte()),
+    (input, target) => {
+      const text = at(bytes, input.byte());
+      target.text(text, 0, text.length);
     },
   ];
 }
@@ -206,15 +226,17 @@ const scratch = new Scratch();
 
 /** Packs and unpacks the documents of one column list. */
 export class Packer {
-  readonly #columns: { name: string; write: Write; read: Read; isText: boolean; isJson: boolean }[];
+  readonly names: readonly string[];
+  readonly #columns: { name: string; write: Write; read: Read; pour: Pour; isText: boolean; isJson: boolean }[];
   readonly #bitmapBytes: number;
 
   constructor(columns: Columns) {
     this.#columns = Object.entries(columns).map(([name, column]) => {
-      const [write, read] = codecOf(column);
+      const [write, read, pour] = codecOf(column);
       const isJson = column.type === 'jsonb';
-      return { name, write, read, isText: isJson || column.type === 'text', isJson };
+      return { name, write, read, pour, isText: isJson || column.type === 'text', isJson };
     });
+    this.names = Object.keys(columns);
     this.#bitmapBytes = Math.ceil((this.#columns.length * 2) / 8);
   }
 
@@ -276,5 +298,54 @@ export class Packer {
       at = end;
     }
     return document;
+  }
+
+  /**
+   * Pours a payload's values into columns; a value that is absent becomes null.
+   *
+   * @param targets a writer a column, in the order of `names`; undefined where the value is not wanted
+   */
+  pour(bytes: Buffer, texts: (offset: number) => Buffer, targets: readonly (ColumnWriter | undefined)[]): void {
+    const cursor = new Cursor(bytes, this.#bitmapBytes);
+    const lengths: number[] = [];
+    const columns = this.#columns;
+    for (let index = 0; index < columns.length; index++) {
+      const { read, pour, isText } = columns[index]!;
+      const state = (bytes[index >> 2]! >> ((index % 4) * 2)) & 3;
+      const target = targets[index];
+      if (state < 2) target?.null();
+      else if (isText) lengths.push(index, cursor.varint());
+      else if (target) pour(cursor, target);
+      else read(cursor);
+    }
+    if (cursor.at > bytes.length) throw new PackError('payload ends early');
+    if (lengths.length === 0) return;
+    const body = texts(cursor.at);
+    let at = 0;
+    for (let index = 0; index < lengths.length; index += 2) {
+      const length = lengths[index + 1]!;
+      if (at + length > body.length) throw new PackError('payload texts end early');
+      targets[lengths[index]!]?.text(body, at, length);
+      at += length;
+    }
+  }
+
+  /** One value that is not a text, without the others; undefined when it is absent, null or a text. */
+  pick(bytes: Buffer, name: string): unknown {
+    const cursor = new Cursor(bytes, this.#bitmapBytes);
+    for (let index = 0; index < this.#columns.length; index++) {
+      const column = this.#columns[index]!;
+      const state = (bytes[index >> 2]! >> ((index % 4) * 2)) & 3;
+      if (state === 2) {
+        if (column.isText) {
+          if (column.name === name) return undefined;
+          cursor.varint();
+        } else {
+          const value = column.read(cursor);
+          if (column.name === name) return value;
+        }
+      } else if (column.name === name) return undefined;
+    }
+    return undefined;
   }
 }

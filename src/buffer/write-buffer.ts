@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { type Document, type EntityDefinition, keyOf, keyParts } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
 import { ByteWriter, KeyList } from './byte-writer.ts';
-import type { DecodedEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
+import type { BufferEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
 import type { Part } from './format.ts';
 import { type BufferWrite, type EntryWrite, GroupCommit } from './group-commit.ts';
 import { type Header, readHeader } from './header.ts';
@@ -41,13 +41,15 @@ export class StaleVersionError extends Error {
 
 /** A sheet in the buffer: its head (absent when only fields changed) and its pending fields by member key. */
 export interface PendingSheet {
-  head?: DecodedEntry;
-  fields: Map<string, DecodedEntry>;
+  head?: BufferEntry;
+  fields: Map<string, BufferEntry>;
   version: number;
 }
 
-export interface PendingDocument extends DecodedEntry {
+export interface PendingDocument {
   key: string;
+  header: Header;
+  document: Document;
 }
 
 /** A snapshot of one key's entries, as a batch takes it to the database and brings it back to `acknowledge`. */
@@ -56,8 +58,8 @@ export interface PendingWrite {
   shard: number;
   bucket: string;
   /** Absent for a sheet whose fields alone changed. */
-  head?: DecodedEntry;
-  fields: Map<string, DecodedEntry>;
+  head?: BufferEntry;
+  fields: Map<string, BufferEntry>;
   /** Highest version among the entries. */
   version: number;
   /** Acknowledged writes that this snapshot stands for. */
@@ -164,18 +166,18 @@ export class WriteBuffer {
   }
 
   /** The pending document of a key, whatever its state; a tombstone is found too. */
-  async get(entityName: string, key: string): Promise<DecodedEntry | undefined> {
+  async get(entityName: string, key: string): Promise<BufferEntry | undefined> {
     const [found] = await this.getMany(entityName, [key]);
     return found;
   }
 
-  async getMany(entityName: string, keys: readonly string[]): Promise<(DecodedEntry | undefined)[]> {
+  async getMany(entityName: string, keys: readonly string[]): Promise<(BufferEntry | undefined)[]> {
     const entity = this.#registry.get(entityName);
     return Promise.all(
       keys.map(async (key) => {
         const { shard, bucket, field } = this.keys.place(entity, key);
         const entry = await this.#redis.hgetBuffer(this.keys.bucket(shard, entity.name, bucket), field!);
-        return entry ? this.#decode(entity, key, shard, entry) : undefined;
+        return entry ? this.#open(entity, key, shard, entry) : undefined;
       }),
     );
   }
@@ -208,7 +210,7 @@ export class WriteBuffer {
     );
     const keys = [...new Set(members.flat().map((member) => (entity.kind === 'sheet' ? member.toString() : fromField(member, isUuid))))];
     const found = await this.getMany(entityName, keys);
-    return found.flatMap((entry, index) => (entry ? [{ key: keys[index]!, ...entry }] : []));
+    return found.flatMap((entry, index) => (entry ? [pendingDocument(keys[index]!, entry)] : []));
   }
 
   /** Every pending document of an entity; for small entities and repairs, not for lists of a large one. */
@@ -299,7 +301,7 @@ export class WriteBuffer {
       out.text(bucket);
       out.u16(group.reduce((sum, write) => sum + write.entries.length, 0));
       for (const write of group) {
-        const relations = relationsOf(entity, write.head?.document ?? {});
+        const relations = relationsOf(entity, (column) => write.head?.value(column));
         for (const { field, version, writes: count } of write.entries) {
           out.field(field);
           out.double(version);
@@ -398,11 +400,11 @@ export class WriteBuffer {
   }
 
   /** The stored copy that a sync or a read left in Redis. */
-  async warm(entityName: string, key: string): Promise<DecodedEntry | undefined> {
+  async warm(entityName: string, key: string): Promise<BufferEntry | undefined> {
     const entity = this.#registry.get(entityName);
     const { shard } = this.keys.place(entity, key);
     const entry = await this.#redis.getBuffer(this.keys.warm(entity, key));
-    return entry ? this.#decode(entity, key, shard, entry) : undefined;
+    return entry ? this.#open(entity, key, shard, entry) : undefined;
   }
 
   /** Forgets warm copies after a write-through change of their rows. */
@@ -442,7 +444,7 @@ export class WriteBuffer {
       bucket,
       base: options.base ?? 0,
       ...(options.ifMatch === undefined ? {} : { ifMatch: options.ifMatch }),
-      relationKeys: relationsOf(entity, document).map((name) => this.keys.relationPrefix(shard, entity.name) + name),
+      relationKeys: relationsOf(entity, (column) => document[column]).map((name) => this.keys.relationPrefix(shard, entity.name) + name),
       relationMember: field ?? EMPTY,
       entries,
     };
@@ -457,14 +459,14 @@ export class WriteBuffer {
     return Promise.all(
       found.map(async ({ field, entry }) => {
         const key = this.keys.keyAt(entity, bucket, field);
-        return { key, ...(await this.#decode(entity, key, at, entry)) };
+        return pendingDocument(key, await this.#open(entity, key, at, entry));
       }),
     );
   }
 
-  async #decode(entity: EntityDefinition, key: string, shard: number, entry: Buffer): Promise<DecodedEntry> {
+  async #open(entity: EntityDefinition, key: string, shard: number, entry: Buffer): Promise<BufferEntry> {
     await this.#codec.load(shard, [entry]);
-    return this.#codec.decode(entry, keyParts(entity, key));
+    return this.#codec.open(entry, keyParts(entity, key));
   }
 
   async #entriesIn(bucketKey: string): Promise<{ field: Buffer; entry: Buffer }[]> {
@@ -497,13 +499,14 @@ export class WriteBuffer {
       let header: Header | undefined;
       try {
         header = readHeader(entry);
-        if (!member || field.equals(HEAD)) write.head = this.#codec.decode(entry, keyParts(entity, key));
+        if (!member || field.equals(HEAD)) write.head = this.#codec.open(entry, keyParts(entity, key));
         else {
           const name = fromField(field, member.columns[member.key]!.type === 'uuid');
-          write.fields.set(name, this.#codec.decode(entry, { [member.key]: name }));
+          write.fields.set(name, this.#codec.open(entry, { [member.key]: name }));
         }
+
       } catch (error) {
-        write.broken = `payload cannot be read: ${(error as Error).message}`;
+        write.broken = (error as Error).message;
       }
       const { version, writes, state } = header ?? { version: 0, writes: 1, state: 'dirty' as const };
       write.entries.push({ field, version, writes });
@@ -522,18 +525,20 @@ export class WriteBuffer {
 }
 
 /** `column:value` of each relation; one that is the bucket itself needs no index of its own. */
-function relationsOf(entity: EntityDefinition, document: Document): string[] {
+function relationsOf(entity: EntityDefinition, valueOf: (column: string) => unknown): string[] {
   const names: string[] = [];
   for (const column of entity.relations ?? []) {
     const isBucket = entity.kind === 'document' && entity.key.length > 1 && entity.key[0] === column;
-    const value = document[column];
-    if (!isBucket && value !== undefined && value !== null) names.push(`${column}:${value}`);
+    const value = isBucket ? null : valueOf(column);
+    if (value !== undefined && value !== null) names.push(`${column}:${value}`);
   }
   return names;
 }
 
+const pendingDocument = (key: string, entry: BufferEntry): PendingDocument => ({ key, header: entry.header, document: entry.document });
+
 const EMPTY = Buffer.alloc(0);
-const NO_FIELDS: Map<string, DecodedEntry> = new Map();
+const NO_FIELDS: Map<string, BufferEntry> = new Map();
 /** Buckets of one collect call: about 500 entries at a hundred a bucket. */
 const COLLECT_BUCKETS = 16;
 const REPAIR_FLAG = 1 << 1;

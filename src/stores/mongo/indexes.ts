@@ -81,6 +81,8 @@ const isOptional = ({ keys, options }: WantedIndex): boolean =>
  * @throws MongoServerError when an index that must exist cannot be made, or when the server is unreachable
  */
 export async function ensureIndexes(db: Db): Promise<IndexReport[]> {
+  // Connects once; otherwise a server that is down fails most of the calls below with "Topology is closed".
+  await db.command({ ping: 1 });
   return Promise.all(WANTED.map((wanted) => ensureIndex(db, wanted)));
 }
 

@@ -80,7 +80,8 @@ interface WriteFailure {
 
 const isOwnId = ({ message }: WriteFailure, key: string): boolean => /_id_?\b/.test(message) && message.includes(key);
 
-function toMongo(entity: EntityDefinition, { document, version, isDeleted }: StoreWrite): MongoDocument {
+function toMongo(entity: EntityDefinition, { source, version, isDeleted }: StoreWrite): MongoDocument {
+  const document = source?.document;
   const fields: Document = {};
   for (const [name, column] of Object.entries(entity.columns)) {
     const value = document?.[name];

@@ -31,9 +31,16 @@ export class PostgresSink implements Sink {
 
   async #writeSome(entity: EntityDefinition, writes: readonly StoreWrite[], outcome: BatchOutcome): Promise<void> {
     if (writes.length === 0) return;
+    const { sql, bindings, unreadable } = batchStatement(entity, writes);
+    if (unreadable.length > 0) {
+      outcome.rejected.push(...unreadable);
+      const broken = new Set(unreadable.map(({ key }) => key));
+      return this.#writeSome(entity, writes.filter(({ key }) => !broken.has(key)), outcome);
+    }
     try {
       outcome.statements++;
-      this.#record(entity, writes, await this.#run(entity, writes), outcome);
+      const result = (await this.#knex.raw(sql, bindings)) as unknown as StatementResult;
+      this.#record(entity, writes, result, outcome);
     } catch (error) {
       if (classifyPostgresError(error) !== 'permanent') throw error;
       if (writes.length === 1) {
@@ -44,11 +51,6 @@ export class PostgresSink implements Sink {
       await this.#writeSome(entity, writes.slice(0, half), outcome);
       await this.#writeSome(entity, writes.slice(half), outcome);
     }
-  }
-
-  #run(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<StatementResult> {
-    const { sql, bindings } = batchStatement(entity, writes);
-    return this.#knex.raw(sql, bindings) as unknown as Promise<StatementResult>;
   }
 
   #record(entity: EntityDefinition, writes: readonly StoreWrite[], result: StatementResult, outcome: BatchOutcome): void {

@@ -1,30 +1,48 @@
 import { bigint, boolean, type Columns, type Document, type EntityDefinition, type PostgresSink, text } from '../../lib/entity.ts';
-import { arrayType, binaryArray } from './binary-array.ts';
-import type { StoreWrite } from './sink.ts';
+import type { RefusalReason } from '../../errors/driver-errors.ts';
+import { arrayType, BinaryColumn } from './binary-column.ts';
+import { type StoreWrite, unreadable } from './sink.ts';
 
 /** A statement for knex.raw; its result row is `{ written, refused }`. */
 export interface BatchStatement {
   sql: string;
   bindings: Buffer[];
+  /** Writes that the statement leaves out, since their payload cannot be read. */
+  unreadable: { key: string; reason: RefusalReason }[];
 }
 
 /** A statement's rows by column: parallel arrays, one parameter each. */
 class Rows {
   readonly columns: Columns;
-  readonly values: unknown[][];
+  readonly writers: ReadonlyMap<string, BinaryColumn>;
+  readonly unreadable: BatchStatement['unreadable'] = [];
 
-  /** @param values an array a column, in the order of `columns` */
-  constructor(columns: Columns, values: unknown[][] = Object.keys(columns).map(() => [])) {
+  constructor(columns: Columns, rows: number) {
     this.columns = columns;
-    this.values = values;
+    this.writers = new Map(Object.entries(columns).map(([name, column]) => [name, new BinaryColumn(column, rows)]));
+  }
+
+  /** Adds a row, or, when its payload turns out broken, nothing of it. */
+  try(key: string, add: () => void): void {
+    const marks = [...this.writers.values()].map((writer) => writer.mark());
+    try {
+      add();
+    } catch (error) {
+      [...this.writers.values()].forEach((writer, index) => writer.reset(marks[index]!));
+      this.unreadable.push({ key, reason: unreadable(error) });
+    }
+  }
+
+  set(name: string, value: unknown): void {
+    this.writers.get(name)!.value(value);
   }
 
   add(row: Document): void {
-    Object.keys(this.columns).forEach((name, index) => this.values[index]!.push(row[name] ?? null));
+    for (const [name, writer] of this.writers) writer.value(row[name]);
   }
 
   get bindings(): Buffer[] {
-    return Object.values(this.columns).map((column, index) => binaryArray(column, this.values[index]!));
+    return [...this.writers.values()].map((writer) => writer.take());
   }
 
   /** `unnest(…) AS alias(columns)` */
@@ -69,24 +87,30 @@ const RESULT = `(SELECT coalesce(json_agg(refused), '[]') FROM refused) AS refus
 function documentStatement(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement {
   const columns: Columns = { ...entity.columns, [sink.version]: bigint };
   const names = Object.keys(columns);
-  const valueOf = (name: string, { document, version, isDeleted }: StoreWrite): unknown => {
-    if (name === sink.version) return version;
-    if (name === sink.softDelete) return isDeleted ? (document?.[name] ?? new Date(version / 1000).toISOString()) : null;
-    return document?.[name];
-  };
-  if (!sink.refuse) {
-    const rows = new Rows(columns, names.map((name) => writes.map((write) => valueOf(name, write))));
-    return { sql: upsert(sink, names, `SELECT ${list(names)} FROM ${rows.from('incoming')}`), bindings: rows.bindings };
+  const hasRules = (sink.refuse?.length ?? 0) > 0;
+  const rows = new Rows(hasRules ? { ...columns, write_key: text } : columns, writes.length);
+  const own = new Set([sink.version, sink.softDelete, 'write_key']);
+  const poured = new Map([...rows.writers].filter(([name]) => !own.has(name)));
+  for (const { key, source, version, isDeleted } of writes) {
+    rows.try(key, () => {
+      source!.pour(poured);
+      rows.set(sink.version, version);
+      if (sink.softDelete) rows.set(sink.softDelete, isDeleted ? new Date(version / 1000).toISOString() : null);
+      if (hasRules) rows.set('write_key', key);
+    });
   }
-  const values = names.map((name) => writes.map((write) => valueOf(name, write)));
-  const rows = new Rows({ ...columns, write_key: text }, [...values, writes.map(({ key }) => key)]);
+  const { unreadable: broken, bindings } = rows;
+  if (!hasRules) {
+    return { sql: upsert(sink, names, `SELECT ${list(names)} FROM ${rows.from('incoming')}`), bindings, unreadable: broken };
+  }
   const source = `SELECT ${list(names)} FROM incoming WHERE write_key NOT IN (SELECT write_key FROM refused)`;
   return {
     sql: `WITH incoming AS MATERIALIZED (SELECT * FROM ${rows.from('input')}),
       refused AS MATERIALIZED (${refusedClause(sink)}),
       written AS (${upsert(sink, names, source)} RETURNING 1)
       SELECT (SELECT count(*)::int FROM written) AS written, ${RESULT}`,
-    bindings: rows.bindings,
+    bindings,
+    unreadable: broken,
   };
 }
 
@@ -97,11 +121,14 @@ function sheetStatement(
   writes: readonly StoreWrite[],
 ): BatchStatement {
   const headColumns: Columns = { ...entity.columns, [sink.version]: bigint };
-  const heads = new Rows({ ...headColumns, write_key: text });
+  const heads = new Rows({ ...headColumns, write_key: text }, writes.length);
   const memberColumns: Columns = { [fields.headId]: { type: 'uuid' }, ...fields.copy, ...entity.fields!.columns, [fields.version]: bigint };
-  const members = new Rows({ ...memberColumns, write_key: text });
+  const members = new Rows(
+    { ...memberColumns, write_key: text },
+    writes.reduce((sum, { fields: changed }) => sum + changed.length, 0),
+  );
   for (const write of writes) {
-    const head = write.document;
+    const head = write.source?.document;
     if (!head) throw new Error(`a sheet of ${entity.name} came without its head`);
     heads.add({ ...head, [sink.version]: write.version, write_key: write.key });
     for (const { document, version } of write.fields) {
@@ -118,6 +145,7 @@ function sheetStatement(
       members AS (${upsert(fields, memberNames, `SELECT ${list(memberNames)} FROM ${members.from('member')} WHERE ${kept}`)} RETURNING 1)
       SELECT (SELECT count(*)::int FROM heads) AS written, (SELECT count(*)::int FROM members) AS members, ${RESULT}`,
     bindings: [...heads.bindings, ...members.bindings],
+    unreadable: [],
   };
 }
 
@@ -131,7 +159,7 @@ function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: re
     ...Object.fromEntries(names.map((name) => [`has_${name}`, boolean])),
     json_patch: { type: 'jsonb' },
     [sink.version]: bigint,
-  });
+  }, writes.length);
   for (const { key: id, fields, version } of writes) {
     const row: Document = { [key]: id, [sink.version]: version, json_patch: {} };
     for (const { document } of fields) {
@@ -153,5 +181,6 @@ function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: re
       FROM ${rows.from('incoming')}
       WHERE stored.${quoteName(key)} = incoming.${quoteName(key)} AND stored.${quoteName(sink.version)} < incoming.${quoteName(sink.version)} AND ${only}`,
     bindings: rows.bindings,
+    unreadable: [],
   };
 }

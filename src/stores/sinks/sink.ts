@@ -1,3 +1,4 @@
+import type { RowWriters } from '../../lib/column-writer.ts';
 import type { Document, EntityDefinition } from '../../lib/entity.ts';
 import type { RefusalReason } from '../../errors/driver-errors.ts';
 
@@ -7,10 +8,30 @@ export interface StoreWrite {
   version: number;
   isDeleted: boolean;
   /** The document, or a sheet's head; undefined when only fields of a sheet changed. */
-  document?: Document;
+  source?: RowSource;
   /** Changed fields of a sheet, each with its own version. */
   fields: { document: Document; version: number }[];
 }
+
+/** A document that can be read whole or poured into columns; both throw when its payload is broken. */
+export interface RowSource {
+  readonly document: Document;
+  pour(writers: RowWriters): void;
+}
+
+/** A document in memory as a source of rows. */
+export const sourceOf = (document: Document): RowSource => ({
+  document,
+  pour: (writers) => {
+    for (const [name, writer] of writers) writer.value(document[name]);
+  },
+});
+
+/** Reason of a write whose payload cannot be read. */
+export const unreadable = (error: unknown): RefusalReason => ({
+  code: 'PAYLOAD_UNREADABLE',
+  message: `payload cannot be read: ${(error as Error).message}`,
+});
 
 export interface BatchOutcome {
   /** Keys that the database has now: written, or already there in the same or a newer version. */
