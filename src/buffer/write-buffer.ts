@@ -231,7 +231,10 @@ export class WriteBuffer {
     const buckets = await this.#redis.zrange(this.keys.dirty(shard, entity.name), '0', '-1');
     for (let start = 0; start < buckets.length; start += COLLECT_BUCKETS) {
       const slice = buckets.slice(start, start + COLLECT_BUCKETS);
-      const found = await this.scripts.collect(slice.map((bucket) => this.keys.bucket(shard, entity.name, bucket)));
+      const found = await this.scripts.collect([
+        this.keys.failed(shard, entity.name),
+        ...slice.map((bucket) => this.keys.bucket(shard, entity.name, bucket)),
+      ]);
       yield found.flatMap((fields, index) => {
         const bucket = slice[index]!;
         if (entity.kind === 'sheet') return fields.length > 0 ? [bucket] : [];

@@ -79,8 +79,14 @@ while at <= #packed do
       end
     end
   end
-  if #gone > 2 then redis.call(unpack(gone)) end
-  if redis.call('EXISTS', bucket_key) == 0 then
+  -- A whole bucket goes in one step; taking fields out of a compact hash moves its rest each time.
+  local is_empty = #gone - 2 == redis.call('HLEN', bucket_key)
+  if is_empty then
+    redis.call('DEL', bucket_key)
+  elseif #gone > 2 then
+    redis.call(unpack(gone))
+  end
+  if is_empty then
     redis.call('ZREM', KEYS[2], bucket)
     if is_sheet then
       for relation in pairs(relations) do redis.call('HDEL', relation, bucket) end
