@@ -68,7 +68,7 @@ export interface Structure {
 
 /**
  * Classes with their students and teachers. Of every ten classes one has a student who came from the class before it when
- * the second term began, and one a student who joined in the ninth week.
+ * the second term began, and one a student who joined after eight weeks (at the next open day).
  */
 export function createStructure(sizes: ScaleSizes, year: SchoolYear, people: People): Structure {
   const since = instantAt(year.startsOn, '09:00');

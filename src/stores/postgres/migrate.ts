@@ -16,11 +16,15 @@ const LOCK_KEY = 0x7363_6832;
  * knex's own source asks for CommonJS or reads the folder by its own rules; this one imports the files as the modules they
  * are, in the order of their names. Only file names reach the database, so the folder may lie anywhere.
  */
-export const migrationSource: Knex.MigrationSource<string> = {
-  getMigrations: async () => (await readdir(FOLDER)).filter((name) => FILE_NAME.test(name)).sort(),
-  getMigrationName: (name) => name,
-  getMigration: (name) => import(new URL(name, FOLDER).href) as Promise<Knex.Migration>,
+export const migrationSource: Knex.MigrationSource<{ file: string }> = {
+  getMigrations: async () => (await migrationNames()).map((file) => ({ file })),
+  getMigrationName: ({ file }) => file,
+  getMigration: ({ file }) => import(new URL(file, FOLDER).href) as Promise<Knex.Migration>,
 };
+
+/** All migrations of this code in the order they run. */
+export const migrationNames = async (): Promise<string[]> =>
+  (await readdir(FOLDER)).filter((name) => FILE_NAME.test(name)).sort();
 
 const config: Knex.MigratorConfig = { migrationSource };
 
@@ -66,8 +70,8 @@ export interface MigrationStatus {
 /** Which migrations this code has and this database had. */
 export async function migrationStatus(databaseUrl: string): Promise<MigrationStatus> {
   return withDatabase(databaseUrl, async (knex) => {
-    const [completed, pending] = (await knex.migrate.list(config)) as [{ name: string }[], string[]];
-    return { completed: completed.map(({ name }) => name), pending };
+    const [completed, pending] = (await knex.migrate.list(config)) as [{ name: string }[], { file: string }[]];
+    return { completed: completed.map(({ name }) => name), pending: pending.map(({ file }) => file) };
   });
 }
 
