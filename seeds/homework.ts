@@ -27,7 +27,7 @@ const SHARE = {
   /** Of those who have time until the due date still to come. */
   handedInEarly: 0.75,
   secondRevision: 0.08,
-  withFile: 0.42,
+  withFile: 0.44,
   withMaterial: 0.5,
   feedback: 0.4,
   excused: 0.05,

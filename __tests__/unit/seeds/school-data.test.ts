@@ -64,6 +64,24 @@ describe('demo school year', () => {
   });
 });
 
+describe('full demo school', () => {
+  it('has the size of the specification', () => {
+    const data = createSchoolData({
+      scale: 'full',
+      today: SEED_TODAY,
+      passwordHash: 'x',
+      sheetIdOf: (classId, on) => namedId(classId + on),
+    });
+    const count = Object.fromEntries(data.map(([table, rows]) => [table, rows.length]));
+    expect(count).toMatchObject({ students: 2_000, guardians: 3_100, classes: 60, subjects: 14, class_subjects: 480 });
+    expect(count).toMatchObject({ homework: 1_440, attendance_sheets: 5_400, staff: 120 + 2 + 4 + 4 + 2 + 25 });
+    const about = { attendance_entries: 180_000, homework_submissions: 44_000, homework_grades: 40_000, files: 20_000 };
+    for (const [table, size] of Object.entries(about)) expect(Math.abs(count[table]! / size - 1)).toBeLessThan(0.05);
+    const ids = data.flatMap(([table, rows]) => rows.filter(({ id }) => id).map(({ id }) => `${table}:${id}`));
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+});
+
 describe('demo values', () => {
   it('come from streams that repeat, one for each area', () => {
     const draw = (area: string) => Array.from({ length: 5 }, createRandom(area).next);
