@@ -28,7 +28,8 @@ export class AppError extends Error {
   readonly members: Readonly<Record<string, unknown>> | undefined;
 
   constructor(kind: ErrorKind, occurrence: ErrorOccurrence | string = {}) {
-    const { detail, errors, headers, members, cause } = typeof occurrence === 'string' ? { detail: occurrence } : occurrence;
+    const { detail, errors, headers, members, cause } =
+      typeof occurrence === 'string' ? { detail: occurrence } : occurrence;
     super(detail ?? kind.title, cause === undefined ? undefined : { cause });
     this.name = kind.code;
     this.code = kind.code;

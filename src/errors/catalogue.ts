@@ -28,14 +28,30 @@ export const FlushPendingError = defineError('FLUSH_PENDING', 503, 'Earlier writ
 export const ShuttingDownError = defineError('SHUTTING_DOWN', 503, 'This server is stopping');
 
 // Idempotency-Key
-export const IdempotencyKeyRequiredError = defineError('IDEMPOTENCY_KEY_REQUIRED', 400, 'An Idempotency-Key header is needed');
-export const IdempotencyMismatchError = defineError('IDEMPOTENCY_MISMATCH', 409, 'This Idempotency-Key belongs to another request');
-export const IdempotencyInProgressError = defineError('IDEMPOTENCY_IN_PROGRESS', 409, 'The first request with this Idempotency-Key is still running');
+export const IdempotencyKeyRequiredError = defineError(
+  'IDEMPOTENCY_KEY_REQUIRED',
+  400,
+  'An Idempotency-Key header is needed',
+);
+export const IdempotencyMismatchError = defineError(
+  'IDEMPOTENCY_MISMATCH',
+  409,
+  'This Idempotency-Key belongs to another request',
+);
+export const IdempotencyInProgressError = defineError(
+  'IDEMPOTENCY_IN_PROGRESS',
+  409,
+  'The first request with this Idempotency-Key is still running',
+);
 
 // Auth and school core
 export const BadCredentialsError = defineError('BAD_CREDENTIALS', 401, 'Login or password is wrong');
 export const RefreshInvalidError = defineError('REFRESH_INVALID', 401, 'The refresh token is not valid');
-export const RefreshReusedError = defineError('REFRESH_REUSED', 401, 'The refresh token was used before; this login is ended');
+export const RefreshReusedError = defineError(
+  'REFRESH_REUSED',
+  401,
+  'The refresh token was used before; this login is ended',
+);
 export const SuspendedError = defineError('SUSPENDED', 403, 'This account is not active');
 export const LockedError = defineError('LOCKED', 429, 'Too many failed logins');
 export const WeakPasswordError = defineError('WEAK_PASSWORD', 422, 'The password is too weak');
@@ -65,7 +81,11 @@ export const NotEnrolledError = defineError('NOT_ENROLLED', 422, 'A student is n
 // Attendance
 export const FutureDateError = defineError('FUTURE_DATE', 422, 'The date is in the future');
 export const NotSchoolDayError = defineError('NOT_SCHOOL_DAY', 422, 'The school is closed on that date');
-export const EditWindowOverError = defineError('EDIT_WINDOW_OVER', 422, 'The sheet can no longer be edited; ask for a correction');
+export const EditWindowOverError = defineError(
+  'EDIT_WINDOW_OVER',
+  422,
+  'The sheet can no longer be edited; ask for a correction',
+);
 export const SheetClosedError = defineError('SHEET_CLOSED', 409, 'The sheet is closed');
 export const CorrectionPendingError = defineError('CORRECTION_PENDING', 409, 'A correction is waiting for a decision');
 export const TermLockedError = defineError('TERM_LOCKED', 422, 'The term is locked');

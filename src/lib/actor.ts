@@ -1,41 +1,69 @@
-/** Roles of DOMAIN §1; jobs act as `system`. */
-export const ROLES = ['admin', 'principal', 'teacher', 'student', 'parent', 'accountant', 'storekeeper', 'driver'] as const;
+export const ROLES = [
+  'admin',
+  'principal',
+  'teacher',
+  'student',
+  'parent',
+  'accountant',
+  'storekeeper',
+  'driver',
+] as const;
+
 export type Role = (typeof ROLES)[number];
 
-/** A class-subject that a teacher teaches this academic year. */
+/** A class-subject that somebody teaches in the current academic year. */
 export interface TaughtSubject {
-  id: string;
+  classSubjectId: string;
   classId: string;
   className: string;
   subjectId: string;
+  subjectCode: string;
   subjectName: string;
 }
 
-export interface ChildScope {
+export interface ClassRef {
+  id: string;
+  name: string;
+}
+
+/** A student whom a guardian's login may see; those where the guardian is blocked are not among them. */
+export interface Child {
   studentId: string;
-  fullName: string;
-  classId: string | null;
-  className: string | null;
-  canView: boolean;
+  name: string;
+  /** Class today; null for a student who has left. */
+  class: ClassRef | null;
+  /** May see and pay money matters. */
   canPay: boolean;
 }
 
-/** Which rows a caller's scopes mean (DOMAIN §1): everything a frontend needs for its first page, too. */
+/** What a person's roles reach: the rows behind the scopes T, H, O and C (DOMAIN §1). */
 export interface Scopes {
+  academicYear: { id: string; name: string } | null;
   staffId: string | null;
   studentId: string | null;
-  classSubjects: TaughtSubject[];
-  homeroomClasses: { id: string; name: string }[];
-  ownClass: { id: string; name: string } | null;
-  children: ChildScope[];
+  guardianId: string | null;
+  /** T */
+  teaches: readonly TaughtSubject[];
+  /** H */
+  homerooms: readonly ClassRef[];
+  /** The student's own class. */
+  ownClass: (ClassRef & { rollNo: number }) | null;
+  /** C */
+  children: readonly Child[];
 }
 
-/** Who makes a request. */
+/** Who sends a request. */
 export interface Actor {
   userId: string;
   login: string;
-  roles: Role[];
-  /** The login (session) that the access token belongs to. */
+  /** Full name of the person behind the login; the login where there is none. */
+  name: string;
+  roles: readonly Role[];
+  /** The login session. */
   sid: string;
-  scopes: Scopes;
+  /** From memory when this login was used in the last second; never slower than one read of Redis and one of PostgreSQL. */
+  scopes(): Promise<Scopes>;
 }
+
+/** Which rows a role's permission covers: see `Scopes`; A all rows, R the trip of one's route. */
+export type ScopeCode = 'A' | 'T' | 'H' | 'O' | 'C' | 'R';

@@ -1,28 +1,30 @@
 import { createHash } from 'node:crypto';
 import { v5, v7 } from 'uuid';
 
-/** A new id: UUIDv7, made by the API, never by a database (DOMAIN §0). */
+/** Namespace of ids that follow from a natural key; the demo school uses the same. */
+const NAMESPACE = '5c400124-0024-5024-8024-000000000024';
+
+/** A new id: UUIDv7, rising within a process, so rows of one time lie together in an index. */
 export const newId = (): string => v7();
 
-/** Namespace of ids that follow from a natural key. */
-const KEY_NAMESPACE = '5c400124-0024-5024-8024-0000000000e5';
-
-/** The id of a row whose natural key is known before it is stored: the same for the same parts, everywhere. */
-export const keyId = (entity: string, ...parts: (string | number)[]): string => v5([entity, ...parts].join(':'), KEY_NAMESPACE);
+/**
+ * The id of a row that its natural key names: known before the row is stored, and the same in every process.
+ *
+ * @param parts kind first, for example `'sheet', classId, date`
+ */
+export const namedId = (...parts: readonly (string | number)[]): string => v5(parts.join(':'), NAMESPACE);
 
 /**
- * A sequence of UUIDv7-shaped ids that is the same for the same seed and start: a repeated request makes the same rows.
+ * Ids that come out the same whenever the same request runs again: shaped like `newId()`, with the bits that are random
+ * there taken from the seed and the id's place in the sequence.
  *
- * @param atMs instant of the first attempt
+ * @param seed unique to the request
+ * @param atMs instant of the first run of the request
  */
 export function idSequence(seed: string, atMs: number): () => string {
-  let count = 0;
-  return () => {
-    const bytes = createHash('sha256').update(`${seed}:${count++}`).digest();
-    bytes.writeUIntBE(atMs, 0, 6);
-    bytes[6] = 0x70 | (bytes[6]! & 0x0f);
-    bytes[8] = 0x80 | (bytes[8]! & 0x3f);
-    const hex = bytes.toString('hex', 0, 16);
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-  };
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  // `seq` takes the bits after the instant, so ids of one request rise with their place.
+  const base = digest(seed).readUInt32BE(0) & 0x7fff_0000;
+  let place = 0;
+  return () => v7({ msecs: atMs, random: digest(`${seed}:${place}`), seq: base + (place++ & 0xffff) });
 }

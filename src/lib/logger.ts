@@ -1,26 +1,73 @@
-import winston from 'winston';
+import { createLogger as createWinston, format, type Logform, transports } from 'winston';
 import type { Log } from './log.ts';
 
-/** Keys whose values never reach a log, at any depth. */
-const SECRET = /pass(word)?|secret|token|authorization|cookie|phone|email|dsn/i;
-const HIDDEN = '[hidden]';
-const MOST_DEPTH = 6;
-
-function redact(value: unknown, depth = 0): unknown {
-  if (typeof value !== 'object' || value === null || depth > MOST_DEPTH) return value;
-  if (value instanceof Error) return { name: value.name, message: value.message, stack: value.stack };
-  if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, SECRET.test(key) ? HIDDEN : redact(item, depth + 1)]));
+/** A logger whose children add fields to every line. */
+export interface Logger extends Log {
+  child(fields: object): Logger;
 }
 
-const redaction = winston.format((info) => Object.assign(info, redact({ ...info })));
+export interface LoggerOptions {
+  level: 'error' | 'warn' | 'info' | 'debug';
+  /** What this process is, for example `web` or `worker`. */
+  role: string;
+  /** Where lines go; standard output unless told. */
+  stream?: NodeJS.WritableStream;
+}
 
-/** JSON lines on standard output; a line break in a value stays inside its string, so lines cannot be forged. */
-export function createLogger({ level, role }: { level: string; role: string }): Log & { child(fields: object): Log } {
-  return winston.createLogger({
+/** Names of fields whose values no log may hold, wherever they lie. */
+const PRIVATE = /passw|secret|token|authorization|cookie|phone|email|api[-_]?key/i;
+const REDACTED = '[redacted]';
+/** Deeper than any field of ours; stops runaway structures. */
+const DEEPEST = 6;
+const LONGEST_TEXT = 4_000;
+
+const isPlain = (value: object): boolean => {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+};
+
+/** An error as a log shows it: never the fields that drivers add, since those hold values of rows. */
+function describeError(error: Error, depth: number): object {
+  const { code, status } = error as Error & { code?: unknown; status?: unknown };
+  return {
+    name: error.name,
+    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+    ...(typeof status === 'number' ? { status } : {}),
+    message: error.message.slice(0, LONGEST_TEXT),
+    stack: error.stack?.slice(0, LONGEST_TEXT),
+    ...(error.cause === undefined ? {} : { cause: clean(error.cause, depth + 1) }),
+  };
+}
+
+function clean(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return value.length > LONGEST_TEXT ? `${value.slice(0, LONGEST_TEXT)}…` : value;
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth >= DEEPEST) return '[deep]';
+  if (value instanceof Error) return describeError(value, depth);
+  if (Array.isArray(value)) return value.map((item) => clean(item, depth + 1));
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (!isPlain(value)) return value instanceof Date ? value.toISOString() : String(value);
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, PRIVATE.test(key) ? REDACTED : clean(item, depth + 1)]),
+  );
+}
+
+/** Level and message come first; JSON's own escapes keep a line one line, whatever a caller put into it. */
+const line = format((info) => {
+  const { level, message, timestamp, ...fields } = info;
+  const text = JSON.stringify({ time: timestamp, level, message: String(message), ...(clean(fields, 0) as object) });
+  // Winston's transports print what stands under this symbol.
+  (info as Logform.TransformableInfo & { [key: symbol]: unknown })[Symbol.for('message')] = text;
+  return info;
+});
+
+/** JSON lines of one process. Fields named like a secret or a person's contact are redacted, at any depth. */
+export function createLogger({ level, role, stream }: LoggerOptions): Logger {
+  return createWinston({
     level,
-    defaultMeta: { role },
-    format: winston.format.combine(winston.format.timestamp(), redaction(), winston.format.json()),
-    transports: [new winston.transports.Console({ stderrLevels: ['error'] })],
+    defaultMeta: { role, pid: process.pid },
+    format: format.combine(format.timestamp(), line()),
+    transports: [stream ? new transports.Stream({ stream }) : new transports.Console()],
   });
 }

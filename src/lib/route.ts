@@ -1,92 +1,191 @@
 import type Joi from 'joi';
-import type { Capability, ScopeCode, Verb } from './access.ts';
-import type { Actor } from './actor.ts';
-import type { Log } from './log.ts';
+import type { Actor, ScopeCode } from './actor.ts';
+import type { Logger } from './logger.ts';
 
-/** How a change reaches the database: write-through, buffered, as a job; or a read (DOMAIN §0). */
-export type Mode = 'R' | 'T' | 'B' | 'J';
+/** DOMAIN §0: read, write-through, buffered write, job. */
+export type RouteMode = 'R' | 'T' | 'B' | 'J';
 
-export type Access = 'public' | 'authenticated' | { capability: Capability; verb: Verb };
+/** r read, w create or change, x approve or void, d delete; the words are for what fits none of these. */
+export type Verb = 'r' | 'w' | 'x' | 'd' | 'submit' | 'mark' | 'void' | 'pay' | 'reverse' | 'rsvp';
 
-/** What a handler gets: validated input, the caller, and the request's own tools. */
-export interface RequestContext<Params = unknown, Query = unknown, Body = unknown> {
-  params: Params;
-  query: Query;
-  body: Body;
-  /** Absent on public routes. */
-  actor: Actor;
-  /** The scopes that the caller's roles have for the route's capability and verb. */
-  scope: ScopeCode[];
-  /** Version that the caller requires (If-Match). */
+/** Rows of DOMAIN §1. */
+export type Capability =
+  | 'users'
+  | 'own_profile'
+  | 'students'
+  | 'structure'
+  | 'dashboards'
+  | 'leaderboard'
+  | 'announcements'
+  | 'question_bank'
+  | 'quizzes'
+  | 'quiz_attempts'
+  | 'homework'
+  | 'attendance'
+  | 'attendance_corrections'
+  | 'leave_requests'
+  | 'fee_setup'
+  | 'invoices'
+  | 'payments'
+  | 'refunds'
+  | 'stock'
+  | 'transport'
+  | 'trips'
+  | 'events'
+  | 'term_marks'
+  | 'report_cards'
+  | 'reports'
+  | 'buffers'
+  | 'audit_log';
+
+/** Who may call a route: anybody, anybody logged in, or those whose roles have a permission. */
+export type Access = 'public' | 'authenticated' | { readonly capability: Capability; readonly verb: Verb };
+
+export type RateLimitName = 'default' | 'login' | 'autosave' | 'pings' | 'reports' | 'imports';
+
+/** What a handler gets: everything is checked by then. */
+export interface RequestContext<P = unknown, Q = unknown, B = unknown> {
+  params: P;
+  query: Q;
+  body: B;
+  /** @throws on a public route, which has none */
+  readonly actor: Actor;
+  /** What the actor's roles cover for the route's permission, widest first; empty where the route asks for none. */
+  scope: readonly ScopeCode[];
+  /** The version the client wants to replace (If-Match). */
   ifMatch?: number;
   idempotencyKey?: string;
   requestId: string;
   ip: string;
   userAgent: string;
-  log: Log;
+  /** Adds the request id to every line. */
+  readonly log: Logger;
+  /** Time of the request; when an Idempotency-Key repeats it, that of the first. */
   now: Date;
-  /** A fresh id; with an Idempotency-Key the same ones again when the request is repeated. */
+  /** A new UUIDv7. With an Idempotency-Key a repeated request gets the same ids in the same order, so its writes hit the same rows. */
   newId(): string;
 }
 
-export type SyncStatus = 'buffered' | 'stored';
-
+/** An answer without its envelope. */
 export interface Reply {
   status: number;
   data?: unknown;
   meta?: Record<string, unknown>;
-  /** Version of the resource. */
-  version?: number;
+  /** Version; sent as `ETag: "<version>"`. */
+  etag?: number;
   location?: string;
-  syncStatus?: SyncStatus;
-  headers?: Record<string, string>;
+  syncStatus?: 'buffered' | 'stored';
+  headers?: Readonly<Record<string, string>>;
 }
 
-export interface RouteSpec<Params = unknown, Query = unknown, Body = unknown> {
-  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
-  /** Below /api/v1, express syntax: `/homework/:id`. */
+export interface RouteDefinition<P, Q, B> {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Below `/api/v1`, with `:name` for parameters. */
   path: string;
+  /** The service it belongs to; SERVICES chooses by this name. */
   service: string;
   summary: string;
-  mode: Mode;
+  mode: RouteMode;
   access: Access;
-  params?: Joi.ObjectSchema;
-  query?: Joi.ObjectSchema;
-  body?: Joi.ObjectSchema;
-  /** Whether POSTs take an Idempotency-Key: optional unless told. */
+  /** All parameters and fields must be named: unknown ones are errors. Numbers and booleans of a body are not made of texts. */
+  params?: Joi.ObjectSchema<P>;
+  query?: Joi.ObjectSchema<Q>;
+  body?: Joi.Schema<B>;
+  /** Bytes; 256 kB unless told. */
+  bodyLimitBytes?: number;
+  /** POST: `optional` unless told; other methods and public routes: `none`. */
   idempotency?: 'required' | 'optional' | 'none';
-  /** Limit besides the default of the caller. */
-  rateLimit?: 'login';
-  /** Body bytes at most; 256 KiB unless told. */
-  maxBodyBytes?: number;
-  /** Codes of its own; every route may answer the common ones. */
+  /** `default` unless told. */
+  rateLimit?: RateLimitName;
+  /** Codes of its own, for the API description. */
   errors?: readonly string[];
-  handle(context: RequestContext<Params, Query, Body>): Promise<Reply>;
+  handle(ctx: RequestContext<P, Q, B>): Promise<Reply>;
 }
 
-/** A route is data: the platform mounts it, the API's description is made from it. */
-export type Route = RouteSpec<never, never, never>;
+/** A route as HTTP mounts it and the API description lists it; what it does with its context is its own business. */
+export type Route = RouteDefinition<unknown, unknown, unknown> & {
+  readonly idempotency: 'required' | 'optional' | 'none';
+  readonly rateLimit: RateLimitName;
+};
 
-export const defineRoute = <Params = unknown, Query = unknown, Body = unknown>(spec: RouteSpec<Params, Query, Body>): Route =>
-  Object.freeze(spec) as unknown as Route;
+/** Numbers and booleans in a JSON body have their own syntax: `"5"` is a wrong type, not a 5. */
+function strictScalars(schema: Joi.Schema): Joi.Schema {
+  const own = schema.type === 'number' || schema.type === 'boolean' ? schema.strict() : schema;
+  return (own as JoiInternals).$_modify({ each: strictScalars, ref: false });
+}
 
-export const ok = (data: unknown, options: { meta?: Record<string, unknown>; version?: number } = {}): Reply => ({ status: 200, data, ...options });
+/** `$_modify` is documented for extensions (joi's API, "Advanced functions") and left out of the types. */
+type JoiInternals = Joi.Schema & {
+  $_modify(options: { each: (schema: Joi.Schema) => Joi.Schema; ref: boolean }): Joi.Schema;
+};
 
-export const created = (data: unknown, options: { location: string; version?: number }): Reply => ({
+/** Checks and completes the description of one endpoint. It is data: nothing happens until HTTP mounts it. */
+export function defineRoute<P = Record<string, never>, Q = Record<string, never>, B = undefined>(
+  definition: RouteDefinition<P, Q, B>,
+): Route {
+  const { method, path, access } = definition;
+  if (!/^(\/:?[a-zA-Z0-9_-]+)+$/.test(path)) throw new Error(`route path ${path} must look like /homework/:id`);
+  const isRepeatable = method === 'POST' && access !== 'public';
+  const route = {
+    ...definition,
+    ...(definition.body ? { body: strictScalars(definition.body) } : {}),
+    idempotency: definition.idempotency ?? (isRepeatable ? ('optional' as const) : ('none' as const)),
+    rateLimit: definition.rateLimit ?? ('default' as const),
+  };
+  if (route.idempotency !== 'none' && !isRepeatable)
+    throw new Error(`${method} ${path}: only a POST of somebody logged in takes an Idempotency-Key`);
+  // The cast: P, Q and B are what the schemas above make of a request, which the mounter cannot know.
+  return Object.freeze(route) as unknown as Route;
+}
+
+export const ok = (
+  data: unknown,
+  meta?: Record<string, unknown>,
+  rest: Pick<Reply, 'etag' | 'headers'> = {},
+): Reply => ({ status: 200, data, meta, ...rest });
+
+/** A row that is committed: 201. */
+export const created = (
+  data: unknown,
+  { version, location, meta }: { version?: number; location: string; meta?: Record<string, unknown> },
+): Reply => ({
   status: 201,
   data,
+  meta,
+  etag: version,
+  location,
   syncStatus: 'stored',
-  ...options,
 });
 
-/** A buffered write: accepted, readable at once, stored later. */
-export const accepted = (data: unknown, options: { version: number; location: string; meta?: Record<string, unknown> }): Reply => ({
+/** A change that is committed: 200. */
+export const stored = (
+  data: unknown,
+  { version, meta }: { version?: number; meta?: Record<string, unknown> } = {},
+): Reply => ({
+  status: 200,
+  data,
+  meta,
+  etag: version,
+  syncStatus: 'stored',
+});
+
+export const noContent = (): Reply => ({ status: 204 });
+
+export interface Acceptance {
+  /** Of the buffered write; also its ETag. */
+  version?: number;
+  /** Where the resource is read; left out for an append without one. */
+  location?: string;
+  /** More about the answer, such as until when the write is stored. */
+  meta?: Record<string, unknown>;
+}
+
+/** A buffered write that is acknowledged but not in its database yet: 202. */
+export const accepted = (data: unknown, { version, location, meta }: Acceptance = {}): Reply => ({
   status: 202,
   data,
-  meta: { pending: true, ...options.meta },
-  version: options.version,
-  location: options.location,
+  meta: { pending: true, ...meta },
+  etag: version,
+  location,
   syncStatus: 'buffered',
 });
-
-export const noContent = (): Reply => ({ status: 204, syncStatus: 'stored' });
