@@ -1,0 +1,84 @@
+import { STATUS_CODES } from 'node:http';
+import { PackError } from '../buffer/packer.ts';
+import { ValueTakenError } from '../buffer/reservations.ts';
+import { StaleVersionError } from '../buffer/write-buffer.ts';
+import { AppError } from '../errors/app-error.ts';
+import {
+  BufferFullError,
+  BufferUnavailableError,
+  DatabaseUnavailableError,
+  InternalError,
+  MalformedRequestError,
+  PayloadTooLargeError,
+  TakenError,
+  UnsupportedMediaTypeError,
+  ValidationError,
+  VersionConflictError,
+} from '../errors/catalogue.ts';
+import { classifyPostgresError } from '../errors/driver-errors.ts';
+import { StoreUnavailableError } from '../stores/circuit-breaker.ts';
+
+/** When a client may try again while Redis or a database is away (DOMAIN §0). */
+export const RETRY_AFTER_SECONDS = 5;
+const retryLater = { headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) } };
+
+interface ForeignError {
+  name?: string;
+  message?: string;
+  code?: unknown;
+  /** body-parser's kind of error. */
+  type?: string;
+}
+
+const REDIS_AWAY = /MaxRetriesPerRequest|Stream isn't writeable|Connection is closed|Command timed out|ClusterAllFailed|LOADING|MASTERDOWN|READONLY|CLUSTERDOWN/;
+const REDIS_FULL = /\bOOM\b/;
+
+/** Any error as one that callers may see; what is not known becomes "internal error" and keeps its cause for the log. */
+export function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  if (error instanceof StaleVersionError) {
+    const { currentVersion } = error;
+    return new VersionConflictError({ detail: error.message, members: { currentVersion }, headers: { ETag: `"${currentVersion}"` } });
+  }
+  if (error instanceof ValueTakenError) {
+    return new TakenError({ errors: [{ pointer: `/${error.column}`, detail: 'is taken' }] });
+  }
+  if (error instanceof PackError) return new ValidationError({ detail: error.message, cause: error });
+  if (error instanceof StoreUnavailableError) return new DatabaseUnavailableError({ ...retryLater, cause: error });
+  const { name = '', message = '', type, code } = (error ?? {}) as ForeignError;
+  switch (type) {
+    case 'entity.parse.failed':
+      return new MalformedRequestError({ detail: `the body is not JSON: ${message.slice(0, 120)}`, cause: error });
+    case 'entity.too.large':
+      return new PayloadTooLargeError({ cause: error });
+    case 'encoding.unsupported':
+    case 'charset.unsupported':
+      return new UnsupportedMediaTypeError({ detail: message, cause: error });
+    case 'request.aborted':
+    case 'request.size.invalid':
+      return new MalformedRequestError({ detail: message, cause: error });
+  }
+  if (error instanceof URIError) return new MalformedRequestError({ detail: 'the path is not well encoded', cause: error });
+  if (REDIS_FULL.test(message)) return new BufferFullError({ ...retryLater, cause: error });
+  if (REDIS_AWAY.test(name + message)) return new BufferUnavailableError({ ...retryLater, cause: error });
+  const isDatabaseError = /Knex|Mongo/.test(name) || (typeof code === 'string' && /^([0-9A-Z]{5}|E[A-Z]+)$/.test(code));
+  if ((isDatabaseError || /unable to acquire a connection|connection terminated/i.test(message)) && classifyPostgresError(error) === 'unavailable') {
+    return new DatabaseUnavailableError({ ...retryLater, cause: error });
+  }
+  return new InternalError({ cause: error });
+}
+
+/** The problem document of an error (RFC 9457). */
+export function problemOf(error: AppError, requestId: string, instance: string): object {
+  return {
+    type: `/docs/errors#${error.code.toLowerCase().replaceAll('_', '-')}`,
+    title: error.status === 500 ? (STATUS_CODES[500] ?? error.title) : error.title,
+    status: error.status,
+    ...(error.detail ? { detail: error.detail } : {}),
+    instance,
+    code: error.code,
+    requestId,
+    ...(error.errors ? { errors: error.errors } : {}),
+    ...error.members,
+  };
+}
