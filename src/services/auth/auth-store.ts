@@ -1,0 +1,129 @@
+import type { Knex } from 'knex';
+import type { Child, ClassRef, Role, Scopes, TaughtSubject } from '../../lib/actor.ts';
+
+export interface LoginRow {
+  id: string;
+  login: string;
+  passwordHash: string | null;
+  status: 'invited' | 'active' | 'suspended' | 'archived';
+  isPasswordTemporary: boolean;
+  epoch: number;
+}
+
+export interface SessionRow {
+  userId: string;
+  login: string;
+  name: string;
+  roles: Role[];
+  epoch: number;
+  status: LoginRow['status'];
+  expiresAt: string;
+  revokedAt: string | null;
+}
+
+/** Auth's questions to PostgreSQL. */
+export class AuthStore {
+  readonly #knex: Knex;
+
+  constructor(knex: Knex) {
+    this.#knex = knex;
+  }
+
+  async findLogin(login: string): Promise<LoginRow | undefined> {
+    const result = await this.#knex.raw(
+      `SELECT id, login, password_hash AS "passwordHash", status, is_password_temporary AS "isPasswordTemporary", token_epoch AS epoch
+       FROM users WHERE lower(login) = lower(?)`,
+      [login],
+    );
+    return result.rows[0];
+  }
+
+  async addSession(session: { sid: string; userId: string; ip: string; userAgent: string; expiresAt: Date; now: Date }): Promise<void> {
+    const { sid, userId, ip, userAgent, expiresAt, now } = session;
+    await this.#knex('user_sessions').insert({
+      id: sid,
+      user_id: userId,
+      generation: 1,
+      rotated_at: now,
+      ip,
+      user_agent: userAgent,
+      expires_at: expiresAt,
+      created_at: now,
+      updated_at: now,
+    });
+  }
+
+  async findSession(sid: string): Promise<SessionRow | undefined> {
+    const result = await this.#knex.raw(
+      `SELECT s.user_id AS "userId", u.login, coalesce(st.full_name, p.full_name, g.full_name, u.login) AS name,
+              array(SELECT role FROM user_roles r WHERE r.user_id = u.id ORDER BY role) AS roles,
+              u.token_epoch AS epoch, u.status, s.expires_at AS "expiresAt", s.revoked_at AS "revokedAt"
+       FROM user_sessions s JOIN users u ON u.id = s.user_id
+       LEFT JOIN staff st ON st.user_id = u.id
+       LEFT JOIN students p ON p.user_id = u.id
+       LEFT JOIN guardians g ON g.user_id = u.id
+       WHERE s.id = ?`,
+      [sid],
+    );
+    return result.rows[0];
+  }
+
+  async findContact(userId: string): Promise<{ email: string | null; phone: string | null; prefs: Record<string, unknown>; version: number; status: string } | undefined> {
+    const result = await this.#knex.raw('SELECT email, phone, prefs, version, status FROM users WHERE id = ?', [userId]);
+    return result.rows[0];
+  }
+
+  /** Rows behind the scopes T, H, O and C of DOMAIN §1. @param on school date */
+  async findScopes(userId: string, on: string): Promise<Scopes> {
+    const [people, year, teaches, homerooms, ownClass, children] = await Promise.all([
+      this.#knex.raw(
+        `SELECT (SELECT id FROM staff WHERE user_id = :userId) AS "staffId",
+                (SELECT id FROM students WHERE user_id = :userId) AS "studentId",
+                (SELECT id FROM guardians WHERE user_id = :userId) AS "guardianId"`,
+        { userId },
+      ),
+      this.#knex.raw('SELECT id, name FROM academic_years WHERE is_current'),
+      this.#knex.raw(
+        `SELECT cs.id AS "classSubjectId", c.id AS "classId", c.name AS "className", s.id AS "subjectId", s.code AS "subjectCode", s.name AS "subjectName"
+         FROM class_subjects cs JOIN staff st ON st.id = cs.staff_id JOIN classes c ON c.id = cs.class_id
+         JOIN academic_years y ON y.id = c.academic_year_id AND y.is_current JOIN subjects s ON s.id = cs.subject_id
+         WHERE st.user_id = ? ORDER BY c.grade, c.section, s.name`,
+        [userId],
+      ),
+      this.#knex.raw(
+        `SELECT c.id, c.name FROM classes c JOIN staff st ON st.id = c.homeroom_staff_id
+         JOIN academic_years y ON y.id = c.academic_year_id AND y.is_current
+         WHERE st.user_id = ? ORDER BY c.grade, c.section`,
+        [userId],
+      ),
+      this.#knex.raw(
+        `SELECT c.id, c.name, e.roll_no AS "rollNo" FROM enrollments e JOIN students p ON p.id = e.student_id JOIN classes c ON c.id = e.class_id
+         WHERE p.user_id = :userId AND e.starts_on <= :on AND (e.ends_on IS NULL OR e.ends_on >= :on)`,
+        { userId, on },
+      ),
+      this.#knex.raw(
+        `SELECT p.id AS "studentId", p.full_name AS name, c.id AS "classId", c.name AS "className", sg.can_pay AS "canPay"
+         FROM guardians g JOIN student_guardians sg ON sg.guardian_id = g.id AND sg.can_view AND NOT sg.is_blocked
+         JOIN students p ON p.id = sg.student_id
+         LEFT JOIN enrollments e ON e.student_id = p.id AND e.starts_on <= :on AND (e.ends_on IS NULL OR e.ends_on >= :on)
+         LEFT JOIN classes c ON c.id = e.class_id
+         WHERE g.user_id = :userId ORDER BY p.full_name`,
+        { userId, on },
+      ),
+    ]);
+    const { staffId, studentId, guardianId } = people.rows[0];
+    return {
+      academicYear: year.rows[0] ?? null,
+      staffId,
+      studentId,
+      guardianId,
+      teaches: teaches.rows as TaughtSubject[],
+      homerooms: homerooms.rows as ClassRef[],
+      ownClass: ownClass.rows[0] ?? null,
+      children: (children.rows as (Omit<Child, 'class'> & { classId: string | null; className: string })[]).map(({ classId, className, ...child }) => ({
+        ...child,
+        class: classId === null ? null : { id: classId, name: className },
+      })),
+    };
+  }
+}

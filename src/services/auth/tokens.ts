@@ -1,0 +1,66 @@
+import { errors, jwtVerify, SignJWT } from 'jose';
+import type { SigningKey } from '../../config/index.ts';
+import { ExpiredTokenError, InvalidTokenError } from '../../errors/catalogue.ts';
+import type { Role } from '../../lib/actor.ts';
+
+/** What an access token says (A3). */
+export interface AccessClaims {
+  userId: string;
+  sid: string;
+  roles: Role[];
+  epoch: number;
+  expiresAtMs: number;
+}
+
+const ALGORITHM = 'HS256';
+const ISSUER = 'schools24';
+
+/** A3 */
+export const ACCESS_TOKEN_SECONDS = 15 * 60;
+
+/** Signs with the first key, verifies with all: a new key goes in front, an old one leaves when its tokens have expired. */
+export class Tokens {
+  readonly #keys: Map<string, Uint8Array>;
+  readonly #signing: SigningKey;
+
+  constructor(keys: readonly SigningKey[]) {
+    this.#signing = keys[0]!;
+    this.#keys = new Map(keys.map(({ id, secret }) => [id, secret]));
+  }
+
+  sign({ userId, sid, roles, epoch }: Omit<AccessClaims, 'expiresAtMs'>, nowMs: number): Promise<string> {
+    const issuedAt = Math.floor(nowMs / 1000);
+    return new SignJWT({ sid, roles, epoch })
+      .setProtectedHeader({ alg: ALGORITHM, kid: this.#signing.id, typ: 'JWT' })
+      .setSubject(userId)
+      .setIssuer(ISSUER)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + ACCESS_TOKEN_SECONDS)
+      .sign(this.#signing.secret);
+  }
+
+  /** @throws ExpiredTokenError, InvalidTokenError */
+  async verify(token: string, nowMs: number): Promise<AccessClaims> {
+    try {
+      const { payload } = await jwtVerify(
+        token,
+        ({ kid }) => {
+          const key = this.#keys.get(kid ?? '');
+          if (!key) throw new errors.JOSEError('unknown key');
+          return key;
+        },
+        { algorithms: [ALGORITHM], issuer: ISSUER, currentDate: new Date(nowMs), requiredClaims: ['sub', 'sid', 'exp'] },
+      );
+      return {
+        userId: payload.sub!,
+        sid: payload.sid as string,
+        roles: payload.roles as Role[],
+        epoch: payload.epoch as number,
+        expiresAtMs: payload.exp! * 1000,
+      };
+    } catch (cause) {
+      if (cause instanceof errors.JWTExpired) throw new ExpiredTokenError();
+      throw new InvalidTokenError({ cause });
+    }
+  }
+}
