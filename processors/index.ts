@@ -10,7 +10,8 @@ import { createWriteBatchProcessor, type WriteBatchDeps } from './write-batches.
 type ProcessedQueue = typeof SYNC | typeof WRITE_BATCHES;
 
 export interface WorkerSettings {
-  connection: ConnectionOptions;
+  /** A connection of its own for each worker: they block on it. */
+  connect: () => ConnectionOptions;
   prefixOf: (queue: string) => string;
   queues: Queues;
   /** Batches in parallel across all workers. */
@@ -25,7 +26,7 @@ const STALLED_CHECK_MS = 10_000;
 
 /** Starts the processors of this process; counts across all processes are kept in Redis. */
 export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & WriteBatchDeps): Promise<Worker[]> {
-  const { connection, prefixOf, queues, parallelBatches, log } = settings;
+  const { connect, prefixOf, queues, parallelBatches, log } = settings;
   await queues[SYNC].setGlobalConcurrency(1);
   await queues[WRITE_BATCHES].setGlobalConcurrency(parallelBatches);
   const processors: Record<ProcessedQueue, { run: (job: Job) => Promise<unknown>; concurrency: number }> = {
@@ -34,7 +35,7 @@ export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & Wr
   };
   const workers = Object.entries(processors).map(([name, { run, concurrency }]) => {
     const options: WorkerOptions = {
-      connection,
+      connection: connect(),
       prefix: prefixOf(name),
       concurrency,
       lockDuration: LOCK_MS,

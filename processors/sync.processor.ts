@@ -1,12 +1,14 @@
 import type { Job } from 'bullmq';
 import type { BatchResult } from '../src/buffer/batch-writer.ts';
+import type { FailedWrites } from '../src/buffer/failed-writes.ts';
 import type { WriteBuffer } from '../src/buffer/write-buffer.ts';
 import type { EntityDefinition } from '../src/lib/entity.ts';
 import type { EntityRegistry } from '../src/lib/entity-registry.ts';
 import type { Log } from '../src/lib/log.ts';
+import { sweepFailedJobs } from '../queues/failed-jobs.ts';
 import type { Queues } from '../queues/index.ts';
 import { requestSync } from '../queues/request-sync.ts';
-import { type EntitySummary, type SyncRun, SyncRuns } from '../queues/sync-runs.ts';
+import type { EntitySummary, SyncRun, SyncRuns } from '../queues/sync-runs.ts';
 import type { SyncData } from '../queues/sync.queue.ts';
 import { WRITE_BATCHES, type WriteBatchData, writeBatchJobId, writeBatchOptions } from '../queues/write-batches.queue.ts';
 import { WRITE_POINTERS } from '../queues/write-pointers.queue.ts';
@@ -16,6 +18,7 @@ export interface SyncDeps {
   registry: EntityRegistry;
   queues: Queues;
   runs: SyncRuns;
+  failedWrites: FailedWrites;
   log: Log;
   /** Keys of a batch at least; batches of a large run are larger. */
   batchSize: number;
@@ -78,7 +81,8 @@ export const createSyncProcessor = (deps: SyncDeps) => {
     if (job.data.lanes.includes('bulk')) await takePointers(startedMs);
     summarize(run, await runs.results(run.id), startedMs);
     run.memoryFreedBytes = usedBefore - (await deps.usedMemory());
-    const isWorthKeeping = run.taken > 0 || job.data.reason === 'admin';
+    await sweepFailedJobs(queues, deps.failedWrites);
+    const isWorthKeeping = run.taken > 0 || job.data.reason === 'admin' || job.data.reason === 'shutdown';
     if (!isWorthKeeping) {
       await runs.forget(run.id);
       return run;

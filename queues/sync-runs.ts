@@ -63,6 +63,11 @@ export class SyncRuns {
     return content ? (JSON.parse(content) as SyncRun) : undefined;
   }
 
+  /** Not known yet, or still running. */
+  async isUnfinished(id: string): Promise<boolean> {
+    return (await this.get(id))?.state !== 'completed';
+  }
+
   /** Newest first. */
   async list(limit: number): Promise<SyncRun[]> {
     const ids = await this.#redis.zrange(this.#keys.runs(), '0', String(limit - 1), 'REV');

@@ -28,6 +28,8 @@ export interface Header {
   writes: number;
   /** Bytes of the document as JSON. */
   rawBytes: number;
+  /** Bytes of the whole entry, this header included. */
+  storedBytes: number;
 }
 
 /** What the writer knows; the script adds version, age and count. */
@@ -61,5 +63,6 @@ export function readHeader(bytes: Buffer): Header {
     lastWriteMs,
     writes: bytes.readUInt16BE(14),
     rawBytes: bytes.readUIntBE(16, 3),
+    storedBytes: bytes.length,
   };
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Cache } from '../cache/cache.ts';
-import type { Document, EntityDefinition } from '../lib/entity.ts';
+import { type Document, type EntityDefinition, keyOf } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
 import { compareDocuments, type Condition, isAfter, matches, type Position, type Sort } from '../stores/postgres/conditions.ts';
 import type { Row, Rows } from '../stores/postgres/rows.ts';
@@ -128,9 +128,9 @@ export class Reader {
       staleSeconds: STALE_SECONDS,
       load: () => this.#rows.page(entity, pageQuery),
     });
-    const replaced = new Set(pending.map(({ document }) => document.id));
+    const replaced = new Set(pending.map(({ key }) => key));
     const stored = rows
-      .filter(({ document }) => !replaced.has(document.id))
+      .filter(({ document }) => !replaced.has(keyOf(entity, document)))
       .map((row): Found => ({ ...row, source: source === 'cache' ? 'cache' : 'db', isPending: false }));
     const fresh = live(entity, pending, where)
       .filter(({ document }) => !after || isAfter(entity, sort, document, after))

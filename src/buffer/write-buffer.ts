@@ -202,15 +202,24 @@ export class WriteBuffer {
       return perBucket.flat();
     }
     const isUuid = entity.columns[entity.key[0]!]?.type === 'uuid';
-    const shards = Array.from({ length: this.keys.shards }, (_, shard) => shard);
-    const members = await Promise.all(
-      shards.flatMap((shard) =>
-        values.map((value) => this.#redis.hkeysBuffer(`${this.keys.relationPrefix(shard, entity.name)}${column}:${value}`)),
-      ),
-    );
-    const keys = [...new Set(members.flat().map((member) => (entity.kind === 'sheet' ? member.toString() : fromField(member, isUuid))))];
+    const members = await this.#relationMembers(entity, column, values);
+    const keys = members.map((member) => fromField(member, isUuid));
     const found = await this.getMany(entityName, keys);
     return found.flatMap((entry, index) => (entry ? [pendingDocument(keys[index]!, entry)] : []));
+  }
+
+  /** Keys of pending sheets whose relation column has one of these values. */
+  async pendingSheetKeys(entityName: string, column: string, values: readonly string[]): Promise<string[]> {
+    const members = await this.#relationMembers(this.#registry.get(entityName), column, values);
+    return members.map((member) => member.toString());
+  }
+
+  async #relationMembers({ name }: EntityDefinition, column: string, values: readonly string[]): Promise<Buffer[]> {
+    const shards = Array.from({ length: this.keys.shards }, (_, shard) => shard);
+    const members = await Promise.all(
+      shards.flatMap((shard) => values.map((value) => this.#redis.hkeysBuffer(`${this.keys.relationPrefix(shard, name)}${column}:${value}`))),
+    );
+    return members.flat();
   }
 
   /** Every pending document of an entity; for small entities and repairs, not for lists of a large one. */

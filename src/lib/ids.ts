@@ -14,6 +14,10 @@ export const newId = (): string => v7();
  */
 export const namedId = (...parts: readonly (string | number)[]): string => v5(parts.join(':'), NAMESPACE);
 
+/** The id of a class's roll on a date, or of one period of it; period 0 is the day's roll. */
+export const sheetId = (classId: string, onDate: string, periodNo = 0): string =>
+  periodNo === 0 ? namedId('sheet', classId, onDate) : namedId('sheet', classId, onDate, `p${periodNo}`);
+
 /**
  * Ids that come out the same whenever the same request runs again: shaped like `newId()`, with the bits that are random
  * there taken from the seed and the id's place in the sequence.

@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Express } from 'express';
+import type { Db } from 'mongodb';
+import type { Config, SigningKey } from './config/index.ts';
+import { createEngine, type Engine } from './engine.ts';
+import { createAdminQueues } from './http/admin-queues.ts';
+import { createApp } from './http/app.ts';
+import { Idempotency } from './http/idempotency.ts';
+import { Limiter } from './http/limiter.ts';
+import { createReadiness } from './http/readiness.ts';
+import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
+import type { Logger } from './lib/logger.ts';
+import { Metrics } from './lib/metrics.ts';
+import { createEngineMetrics, type EngineMetrics } from './metrics.ts';
+import { AuthService } from './services/auth/auth-service.ts';
+import { AuthStore } from './services/auth/auth-store.ts';
+import { createAuthRoutes } from './services/auth/auth.routes.ts';
+import { can } from './services/auth/permissions.ts';
+import { Sessions } from './services/auth/sessions.ts';
+import { Tokens } from './services/auth/tokens.ts';
+import { createServices, entities } from './services/registry.ts';
+import { School } from './services/school/school.ts';
+import { createMongo } from './stores/mongo/connect.ts';
+import { createPostgres, createPostgresReader } from './stores/postgres/connect.ts';
+
+export interface ContainerOptions {
+  config: Config;
+  log: Logger;
+  role: 'web' | 'worker';
+  clock?: Clock;
+  isStopping?: () => boolean;
+}
+
+export interface Container {
+  engine: Engine;
+  metrics: Metrics;
+  observed: EngineMetrics;
+  db: Db;
+  app: Express;
+  /** Closes queues, then stores; what is in memory only has been written by then. */
+  close(): Promise<void>;
+}
+
+const MONGO_SELECTION_MS = 3_000;
+
+/** Builds everything one process needs and hands it over; nothing else wires things together. */
+export function createContainer({ config, log, role, clock = systemClock, isStopping = () => false }: ContainerOptions): Container {
+  const metrics = new Metrics({ isEnabled: config.metrics.isEnabled, role });
+  const knex = createPostgres({ ...config.postgres, log });
+  const reader = createPostgresReader({ ...config.postgres, log }, knex);
+  const { client, db } = createMongo({
+    url: config.mongo.url,
+    maxPoolSize: config.mongo.maxPoolSize,
+    serverSelectionTimeoutMs: MONGO_SELECTION_MS,
+  });
+  const observed = createEngineMetrics(metrics);
+  const engine = createEngine(
+    {
+      redis: { urls: config.redis.urls, isCluster: config.redis.isCluster, prefix: config.redis.prefix },
+      shards: config.buffer.shards,
+      compression: config.buffer.compression,
+      warmSeconds: config.buffer.warmSeconds,
+      guard: config.buffer.guard,
+      isPatient: role === 'worker',
+    },
+    { entities, knex, readKnex: reader, db, log, observeCache: observed.observeCache },
+  );
+  observed.watch(engine);
+
+  const { redis, keys, cache } = engine;
+  const school = new School({ knex: reader, cache });
+  const tokens = new Tokens(signingKeys(config, log));
+  const store = new AuthStore(knex);
+  const sessions = new Sessions({ store, cache, tokens, schoolDate: async () => schoolDateOf(clock.now(), await school.timezone()) });
+  const auth = new AuthService({ store, redis, failureKey: (login) => keys.cache(`auth:fail:${login}`), tokens });
+  const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
+  const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
+  const app = createApp({
+    routes: [...createAuthRoutes({ auth }), ...services.routes],
+    services: config.http.services,
+    scopesFor: can,
+    authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
+    limiter,
+    idempotency: new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`)),
+    acceptsWrites: () => engine.guard.isAccepting,
+    writesThrough: config.buffer.onOverload === 'write-through',
+    readiness: createReadiness({ redis, guard: engine.guard, knex, db, isStopping }),
+    observe: observed.observeRequest,
+    adminQueues: createAdminQueues({
+      queues: engine.queues,
+      isWritable: config.bullBoard.isWritable,
+      login: async (name, password, origin) => (await auth.login(name, password, { ...origin, now: clock.now() })).accessToken,
+      authenticate: (authorization) => sessions.authenticate(authorization, clock.now().getTime()),
+    }),
+    trustedProxies: config.http.trustedProxies,
+    clock,
+    log,
+  });
+
+  return {
+    engine,
+    metrics,
+    observed,
+    db,
+    app,
+    async close() {
+      limiter.close();
+      await engine.close();
+      await Promise.all([knex.destroy(), ...(reader === knex ? [] : [reader.destroy()]), client.close()]);
+    },
+  };
+}
+
+const KEY_BYTES = 32;
+
+/** The configured keys, or in development one that is made once and kept in DATA_DIR. */
+function signingKeys(config: Config, log: Logger): readonly SigningKey[] {
+  if (config.auth.keys.length > 0) return config.auth.keys;
+  const file = join(config.dataDir, 'signing-key');
+  if (!existsSync(file)) {
+    mkdirSync(config.dataDir, { recursive: true });
+    try {
+      writeFileSync(file, randomBytes(KEY_BYTES).toString('base64'), { mode: 0o600, flag: 'wx' });
+      log.warn('JWT_KEYS is not set: a signing key was made in DATA_DIR, good for development only');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another process was first
+    }
+  }
+  return [{ id: 'development', secret: Buffer.from(readFileSync(file, 'utf8'), 'base64') }];
+}

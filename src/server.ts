@@ -1,0 +1,66 @@
+import cluster from 'node:cluster';
+import { createServer } from 'node:http';
+import { loadConfig } from './config/index.ts';
+import { createContainer } from './container.ts';
+import { startEngine } from './engine.ts';
+import { createLogger } from './lib/logger.ts';
+import { serveMetrics } from './lib/metrics.ts';
+import { Shutdown } from './lib/shutdown.ts';
+import { startSentry } from './lib/sentry.ts';
+
+/** Slow clients hold a socket, not a request: headers must arrive within this. */
+const HEADERS_MS = 15_000;
+const REQUEST_MS = 30_000;
+/** Longer than load balancers keep idle connections, so that they close first. */
+const KEEP_ALIVE_MS = 65_000;
+
+async function main(): Promise<void> {
+  const config = loadConfig();
+  const log = createLogger({ level: config.log.level, role: 'web' });
+  if (config.http.processes > 1 && cluster.isPrimary) {
+    startProcesses(config.http.processes, log);
+    return;
+  }
+  await startSentry(config.sentry.dsn);
+  const shutdown = new Shutdown({ log });
+  const { app, engine, metrics, close } = createContainer({ config, log, role: 'web', isStopping: () => shutdown.isRunning });
+  await startEngine(engine, log);
+  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS }, app);
+  const metricsServer = config.metrics.isEnabled ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port, log }) : undefined;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.http.port, config.http.host, resolve);
+  });
+  shutdown
+    .add('http', () => {
+      // Requests in flight are answered; idle connections end now.
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      return closed;
+    })
+    .add('metrics', () => metricsServer?.close())
+    .add('engine and stores', close)
+    .listen();
+  log.info('listening', { host: config.http.host, port: config.http.port });
+}
+
+function startProcesses(count: number, log: ReturnType<typeof createLogger>): void {
+  for (let index = 0; index < count; index++) cluster.fork();
+  let isStopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      isStopping = true;
+      for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGTERM');
+    });
+  }
+  cluster.on('exit', (worker, code) => {
+    if (isStopping) return;
+    log.error('web process ended; starting another', { pid: worker.process.pid, code });
+    cluster.fork();
+  });
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,39 @@
+import type { Knex } from 'knex';
+import type { AttendanceStatus } from './attendance.entity.ts';
+
+export interface StoredMark {
+  classId: string;
+  onDate: string;
+  studentId: string;
+  status: AttendanceStatus;
+  minutesLate: number | null;
+  remark: string | null;
+}
+
+/** Attendance's own questions to PostgreSQL; only the day's roll (period 0) counts (AT3). */
+export class AttendanceStore {
+  readonly #knex: Knex;
+
+  constructor(knex: Knex) {
+    this.#knex = knex;
+  }
+
+  /** Rolls that are not void, of a class or of some students, in a range of dates. */
+  async marks({ classId, studentIds, from, to }: { classId?: string; studentIds?: readonly string[]; from: string; to: string }): Promise<StoredMark[]> {
+    const conditions = ["s.period_no = 0 AND s.status <> 'void' AND s.on_date BETWEEN :from AND :to"];
+    if (classId) conditions.push('s.class_id = :classId');
+    if (studentIds) conditions.push('e.student_id = ANY(:studentIds::uuid[])');
+    const result = await this.#knex.raw(
+      `SELECT s.class_id AS "classId", s.on_date AS "onDate", e.student_id AS "studentId", e.status, e.minutes_late AS "minutesLate", e.remark
+       FROM attendance_entries e JOIN attendance_sheets s ON s.id = e.sheet_id WHERE ${conditions.join(' AND ')}`,
+      { from, to, ...(classId ? { classId } : {}), ...(studentIds ? { studentIds: [...studentIds] } : {}) },
+    );
+    return result.rows;
+  }
+
+  /** Classes whose roll of a date is stored. */
+  async takenClasses(on: string): Promise<Set<string>> {
+    const result = await this.#knex.raw(`SELECT class_id FROM attendance_sheets WHERE on_date = ? AND period_no = 0 AND status <> 'void'`, [on]);
+    return new Set(result.rows.map((row: { class_id: string }) => row.class_id));
+  }
+}

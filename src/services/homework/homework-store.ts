@@ -1,0 +1,51 @@
+import type { Knex } from 'knex';
+import type { Cache } from '../../cache/cache.ts';
+
+/** Homework's own questions to PostgreSQL. */
+export class HomeworkStore {
+  readonly #knex: Knex;
+  readonly #cache: Cache;
+
+  constructor({ knex, cache }: { knex: Knex; cache: Cache }) {
+    this.#knex = knex;
+    this.#cache = cache;
+  }
+
+  /** Whether somebody has handed in, as far as the database knows. */
+  async hasSubmissions(homeworkId: string): Promise<boolean> {
+    const result = await this.#knex.raw(`SELECT EXISTS (SELECT 1 FROM homework_submissions WHERE homework_id = ? AND status <> 'draft') AS found`, [homeworkId]);
+    return result.rows[0].found;
+  }
+
+  async hasGrades(homeworkId: string): Promise<boolean> {
+    const result = await this.#knex.raw('SELECT EXISTS (SELECT 1 FROM homework_grades WHERE homework_id = ?) AS found', [homeworkId]);
+    return result.rows[0].found;
+  }
+
+  /** Grades of a homework by student; marks that are not released yet are for teachers only (H9). */
+  async grades(homeworkId: string): Promise<Map<string, Grade>> {
+    const { value } = await this.#cache.get<Grade[]>({
+      name: `homework:grades:${homeworkId}`,
+      ttlSeconds: 60,
+      staleSeconds: 86_400,
+      load: async () => {
+        const result = await this.#knex.raw(
+          `SELECT student_id AS "studentId", status, raw_x100 AS "rawX100", final_x100 AS "finalX100", feedback, released_at AS "releasedAt"
+           FROM homework_grades WHERE homework_id = ?`,
+          [homeworkId],
+        );
+        return result.rows;
+      },
+    });
+    return new Map(value.map((grade) => [grade.studentId, grade]));
+  }
+}
+
+export interface Grade {
+  studentId: string;
+  status: 'graded' | 'excused' | 'missing' | 'returned';
+  rawX100: number | null;
+  finalX100: number | null;
+  feedback: string | null;
+  releasedAt: string | null;
+}

@@ -1,0 +1,179 @@
+import Joi from 'joi';
+import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
+import { cursor, idParams, isoInstant, pageLimit, uuid } from '../../lib/joi.ts';
+import { LIMITS } from '../../lib/limits.ts';
+import { accepted, defineRoute, ok, type Route } from '../../lib/route.ts';
+import { homeworkFields } from './homework.entity.ts';
+import type { HomeworkFilter, HomeworkService, HomeworkView, NewHomework } from './homework-service.ts';
+import type { SubmissionService, SubmissionView } from './submission-service.ts';
+
+const SERVICE = 'homework';
+const LIST = '/api/v1/homework';
+
+const toResource = ({ homework: { deleted_at: _, ...fields }, version, isPending }: HomeworkView) => ({ ...fields, version, pending: isPending });
+
+const toSubmission = ({ submission, version, isPending, grade }: SubmissionView) => ({
+  ...submission,
+  version,
+  pending: isPending,
+  grade: grade ? { status: grade.status, raw_x100: grade.rawX100, final_x100: grade.finalX100, feedback: grade.feedback } : null,
+});
+
+type ListQuery = Omit<HomeworkFilter, 'after'> & { cursor?: string };
+
+interface SubmissionBody {
+  body?: string | null;
+  file_ids: string[];
+  final: boolean;
+}
+
+const fileIds = Joi.array().items(uuid).max(20).unique().default([]);
+
+export const createHomeworkRoutes = ({ homework, submissions }: { homework: HomeworkService; submissions: SubmissionService }): Route[] => [
+  defineRoute<Record<string, never>, ListQuery>({
+    method: 'GET',
+    path: '/homework',
+    service: SERVICE,
+    summary: 'Homework in the caller\'s classes, by due date, pending ones included',
+    mode: 'R',
+    access: { capability: 'homework', verb: 'r' },
+    query: Joi.object<ListQuery>({
+      class_id: uuid,
+      subject_id: uuid,
+      status: homeworkFields.status,
+      due_from: isoInstant,
+      due_to: isoInstant,
+      limit: pageLimit,
+      cursor,
+    }),
+    async handle(context) {
+      const { cursor: position, ...filter } = context.query;
+      const after = decodeCursor(position);
+      const { items, next, degraded } = await homework.list(context, { ...filter, ...(after ? { after } : {}) });
+      return ok(items.map(toResource), { next_cursor: next ? encodeCursor(next) : null, ...(degraded.length > 0 ? { degraded } : {}) });
+    },
+  }),
+  defineRoute<Record<string, never>, Record<string, never>, NewHomework>({
+    method: 'POST',
+    path: '/homework',
+    service: SERVICE,
+    summary: 'Give homework to one or several classes',
+    mode: 'B',
+    access: { capability: 'homework', verb: 'w' },
+    body: Joi.object<NewHomework>({
+      ...homeworkFields,
+      class_subject_ids: Joi.array().items(uuid).min(1).max(60).unique().required(),
+      title: homeworkFields.title.required(),
+      description: homeworkFields.description.default(''),
+      due_at: homeworkFields.due_at.required(),
+      late_until_at: homeworkFields.late_until_at.default(null),
+      late_deduct_bp: homeworkFields.late_deduct_bp.default(0),
+      late_floor_bp: homeworkFields.late_floor_bp.default(0),
+      max_x100: homeworkFields.max_x100.default(null),
+      submission_kind: homeworkFields.submission_kind.default('any'),
+      max_files: homeworkFields.max_files.default(5),
+      max_revisions: homeworkFields.max_revisions.default(3),
+      is_autosubmit: homeworkFields.is_autosubmit.default(false),
+      is_missing_zero: homeworkFields.is_missing_zero.default(false),
+      status: homeworkFields.status.valid('draft', 'published').default('published'),
+      file_ids: fileIds,
+    }),
+    errors: ['BAD_WINDOW', 'FILE_NOT_READY'],
+    async handle(context) {
+      const views = await homework.create(context, context.body);
+      const [first] = views;
+      const data = views.length === 1 ? toResource(first!) : views.map(toResource);
+      return accepted(data, { version: first!.version, location: views.length === 1 ? `${LIST}/${first!.homework.id}` : LIST });
+    },
+  }),
+  defineRoute<{ id: string }>({
+    method: 'GET',
+    path: '/homework/:id',
+    service: SERVICE,
+    summary: 'One homework',
+    mode: 'R',
+    access: { capability: 'homework', verb: 'r' },
+    params: idParams,
+    async handle(context) {
+      const view = await homework.get(context, context.params.id);
+      return ok(toResource(view), { source: view.source, pending: view.isPending }, { etag: view.version });
+    },
+  }),
+  defineRoute<{ id: string }, Record<string, never>, Partial<NewHomework>>({
+    method: 'PATCH',
+    path: '/homework/:id',
+    service: SERVICE,
+    summary: 'Change a homework',
+    mode: 'B',
+    access: { capability: 'homework', verb: 'w' },
+    params: idParams,
+    body: Joi.object<Partial<NewHomework>>(homeworkFields).min(1),
+    errors: ['HAS_SUBMISSIONS', 'HAS_GRADES', 'VERSION_CONFLICT', 'BAD_WINDOW'],
+    async handle(context) {
+      const view = await homework.update(context, context.params.id, context.body, context.ifMatch);
+      return accepted(toResource(view), { version: view.version, location: `${LIST}/${view.homework.id}` });
+    },
+  }),
+  defineRoute<{ id: string }>({
+    method: 'DELETE',
+    path: '/homework/:id',
+    service: SERVICE,
+    summary: 'Delete a homework that nobody has handed in',
+    mode: 'B',
+    access: { capability: 'homework', verb: 'w' },
+    params: idParams,
+    errors: ['HAS_SUBMISSIONS', 'VERSION_CONFLICT'],
+    async handle(context) {
+      const version = await homework.remove(context, context.params.id, context.ifMatch);
+      return accepted({ id: context.params.id, deleted: true }, { version });
+    },
+  }),
+  defineRoute<{ id: string }, Record<string, never>, SubmissionBody>({
+    method: 'PUT',
+    path: '/homework/:id/submission',
+    service: SERVICE,
+    summary: 'Save a draft or hand in',
+    mode: 'B',
+    access: { capability: 'homework', verb: 'submit' },
+    params: idParams,
+    body: Joi.object<SubmissionBody>({
+      body: Joi.string().max(LIMITS.homework_submissions.body).allow('', null),
+      file_ids: fileIds,
+      final: Joi.boolean().default(false),
+    }),
+    errors: ['SUBMISSION_CLOSED', 'REVISIONS_EXHAUSTED', 'FILE_NOT_READY', 'ALREADY_GRADED'],
+    async handle(context) {
+      const view = await submissions.save(context, context.params.id, context.body, context.ifMatch);
+      return accepted(toSubmission(view), { version: view.version, location: `${LIST}/${context.params.id}/submission` });
+    },
+  }),
+  defineRoute<{ id: string }, { student_id?: string }>({
+    method: 'GET',
+    path: '/homework/:id/submission',
+    service: SERVICE,
+    summary: 'A student\'s submission',
+    mode: 'R',
+    access: { capability: 'homework', verb: 'r' },
+    params: idParams,
+    query: Joi.object<{ student_id?: string }>({ student_id: uuid }),
+    async handle(context) {
+      const view = await submissions.get(context, context.params.id, context.query.student_id);
+      return ok(toSubmission(view), { pending: view.isPending }, { etag: view.version });
+    },
+  }),
+  defineRoute<{ id: string }, { status?: string }>({
+    method: 'GET',
+    path: '/homework/:id/submissions',
+    service: SERVICE,
+    summary: 'The class and who has handed in',
+    mode: 'R',
+    access: { capability: 'homework', verb: 'w' },
+    params: idParams,
+    query: Joi.object<{ status?: string }>({ status: Joi.string().valid('submitted', 'late', 'draft', 'missing', 'excused', 'open', 'not_counted') }),
+    async handle(context) {
+      const lines = await submissions.roster(context, context.params.id);
+      const { status } = context.query;
+      return ok(status ? lines.filter(({ state }) => state === status) : lines, { total: lines.length });
+    },
+  }),
+];

@@ -1,0 +1,176 @@
+import type { Knex } from 'knex';
+import type { Cache } from '../../cache/cache.ts';
+
+export interface ClassSubject {
+  id: string;
+  classId: string;
+  className: string;
+  subjectId: string;
+  subjectName: string;
+  staffId: string;
+}
+
+export interface RosterEntry {
+  studentId: string;
+  fullName: string;
+  rollNo: number;
+  /** First day in this class. */
+  startsOn: string;
+  /** Login of the student, when there is one. */
+  userId: string | null;
+}
+
+export interface SchoolDay {
+  date: string;
+  isOpen: boolean;
+  reason: string | null;
+}
+
+/** Tunables of DOMAIN §5; `schools.settings` may override each. */
+export interface SchoolSettings {
+  edit_window_days: number;
+}
+
+const DEFAULTS: SchoolSettings = { edit_window_days: 2 };
+
+/** DOMAIN §7; reference data outlives an outage of PostgreSQL, so that writes go on. */
+const REFERENCE_SECONDS = 600;
+const ROSTER_SECONDS = 3_600;
+const STALE_SECONDS = 7 * 86_400;
+/** The process's own copy: reference data is asked for with almost every request. */
+const MEMO_MS = 5_000;
+
+/** The school's structure as other services ask for it: read-only, cached, there while the database is away. */
+export class School {
+  readonly #knex: Knex;
+  readonly #cache: Cache;
+  readonly #memo = new Map<string, { value: Promise<unknown>; untilMs: number }>();
+
+  constructor({ knex, cache }: { knex: Knex; cache: Cache }) {
+    this.#knex = knex;
+    this.#cache = cache;
+  }
+
+  async timezone(): Promise<string> {
+    return (await this.#school()).timezone;
+  }
+
+  async settings(): Promise<SchoolSettings> {
+    return { ...DEFAULTS, ...(await this.#school()).settings };
+  }
+
+  /** All class-subjects of the current year. */
+  classSubjects(): Promise<ClassSubject[]> {
+    return this.#get('school:class_subjects', REFERENCE_SECONDS, async () => {
+      const result = await this.#knex.raw(
+        `SELECT cs.id, cs.class_id AS "classId", c.name AS "className", cs.subject_id AS "subjectId", s.name AS "subjectName", cs.staff_id AS "staffId"
+         FROM class_subjects cs JOIN classes c ON c.id = cs.class_id JOIN subjects s ON s.id = cs.subject_id
+         JOIN academic_years y ON y.id = c.academic_year_id WHERE y.is_current ORDER BY c.grade, c.section, s.name`,
+      );
+      return result.rows;
+    });
+  }
+
+  /** Students of a class on a school date, by roll number. */
+  roster(classId: string, on: string): Promise<RosterEntry[]> {
+    return this.#get(`class:roster:${classId}:${on}`, ROSTER_SECONDS, async () => {
+      const result = await this.#knex.raw(
+        `SELECT e.student_id AS "studentId", p.full_name AS "fullName", e.roll_no AS "rollNo", e.starts_on AS "startsOn", p.user_id AS "userId"
+         FROM enrollments e JOIN students p ON p.id = e.student_id
+         WHERE e.class_id = :classId AND e.starts_on <= :on AND (e.ends_on IS NULL OR e.ends_on >= :on) ORDER BY e.roll_no`,
+        { classId, on },
+      );
+      return result.rows;
+    });
+  }
+
+  /** Days of a range that lie in a school year. */
+  schoolDays(from: string, to: string): Promise<SchoolDay[]> {
+    return this.#get(`calendar:school_days:${from}:${to}`, REFERENCE_SECONDS, async () => {
+      const result = await this.#knex.raw(
+        'SELECT on_date AS date, is_open AS "isOpen", reason FROM school_days WHERE on_date BETWEEN ? AND ? ORDER BY on_date',
+        [from, to],
+      );
+      return result.rows;
+    });
+  }
+
+  /** Students with an approved leave on a date, and for which part of it (AT2). */
+  approvedLeave(studentIds: readonly string[], on: string): Promise<{ studentId: string; part: 'full' | 'am' | 'pm' }[]> {
+    return this.#get(`leave:${on}:${studentIds.join()}`, 60, async () => {
+      const result = await this.#knex.raw(
+        `SELECT student_id AS "studentId", part FROM leave_requests
+         WHERE status = 'approved' AND ? BETWEEN from_on AND to_on AND student_id = ANY(?::uuid[])`,
+        [on, [...studentIds]],
+      );
+      return result.rows;
+    });
+  }
+
+  terms(): Promise<{ id: string; name: string; startsOn: string; endsOn: string; lockedAt: string | null; academicYearId: string }[]> {
+    return this.#get('school:terms', REFERENCE_SECONDS, async () => {
+      const result = await this.#knex.raw(
+        `SELECT t.id, t.name, t.starts_on AS "startsOn", t.ends_on AS "endsOn", t.locked_at AS "lockedAt", t.academic_year_id AS "academicYearId"
+         FROM terms t JOIN academic_years y ON y.id = t.academic_year_id WHERE y.is_current ORDER BY t.seq`,
+      );
+      return result.rows;
+    });
+  }
+
+  classes(): Promise<{ id: string; name: string; grade: number; section: string; homeroomStaffId: string | null }[]> {
+    return this.#get('school:classes', REFERENCE_SECONDS, async () => {
+      const result = await this.#knex.raw(
+        `SELECT c.id, c.name, c.grade, c.section, c.homeroom_staff_id AS "homeroomStaffId"
+         FROM classes c JOIN academic_years y ON y.id = c.academic_year_id WHERE y.is_current ORDER BY c.grade, c.section`,
+      );
+      return result.rows;
+    });
+  }
+
+  subjects(): Promise<{ id: string; code: string; name: string; isElective: boolean }[]> {
+    return this.#get('school:subjects', REFERENCE_SECONDS, async () => {
+      const result = await this.#knex.raw('SELECT id, code, name, is_elective AS "isElective" FROM subjects ORDER BY name');
+      return result.rows;
+    });
+  }
+
+  academicYears(): Promise<{ id: string; name: string; startsOn: string; endsOn: string; isCurrent: boolean }[]> {
+    return this.#get('school:years', REFERENCE_SECONDS, async () => {
+      const result = await this.#knex.raw(
+        'SELECT id, name, starts_on AS "startsOn", ends_on AS "endsOn", is_current AS "isCurrent" FROM academic_years ORDER BY starts_on DESC',
+      );
+      return result.rows;
+    });
+  }
+
+  /** Where a student is enrolled on a date. */
+  async classOf(studentId: string, on: string): Promise<string | undefined> {
+    const found = await this.#get<{ classId: string }[]>(`student:class:${studentId}:${on}`, ROSTER_SECONDS, async () => {
+      const result = await this.#knex.raw(
+        `SELECT class_id AS "classId" FROM enrollments WHERE student_id = :studentId AND starts_on <= :on AND (ends_on IS NULL OR ends_on >= :on)`,
+        { studentId, on },
+      );
+      return result.rows;
+    });
+    return found[0]?.classId;
+  }
+
+  #school(): Promise<{ timezone: string; settings: Partial<SchoolSettings> }> {
+    return this.#get('school:row', REFERENCE_SECONDS, async () => {
+      const result = await this.#knex.raw('SELECT timezone, settings FROM schools LIMIT 1');
+      if (!result.rows[0]) throw new Error('there is no school yet: run npm run seed, or insert one');
+      return result.rows[0];
+    });
+  }
+
+  #get<T>(name: string, ttlSeconds: number, load: () => Promise<T>): Promise<T> {
+    const now = Date.now();
+    const memo = this.#memo.get(name);
+    if (memo && memo.untilMs > now) return memo.value as Promise<T>;
+    if (this.#memo.size > 5_000) this.#memo.clear();
+    const value = this.#cache.get({ name, ttlSeconds, staleSeconds: STALE_SECONDS, load }).then((cached) => cached.value);
+    this.#memo.set(name, { value, untilMs: now + MEMO_MS });
+    value.catch(() => this.#memo.delete(name));
+    return value;
+  }
+}

@@ -1,0 +1,81 @@
+import { startWorkers } from '../processors/index.ts';
+import { requestSync, scheduleSyncs } from '../queues/request-sync.ts';
+import { loadConfig } from './config/index.ts';
+import { createContainer } from './container.ts';
+import { startEngine } from './engine.ts';
+import { createLogger } from './lib/logger.ts';
+import { serveMetrics } from './lib/metrics.ts';
+import { startSentry } from './lib/sentry.ts';
+import { Shutdown } from './lib/shutdown.ts';
+import { ensureIndexes } from './stores/mongo/indexes.ts';
+import { createSyncNeed } from './sync-need.ts';
+
+/** A worker beside a web process on one host serves its metrics one port further. */
+const METRICS_PORT_STEP = 1;
+const SHUTDOWN_SYNC_MS = 15_000;
+
+async function main(): Promise<void> {
+  const config = loadConfig();
+  const log = createLogger({ level: config.log.level, role: 'worker' });
+  await startSentry(config.sentry.dsn);
+  const shutdown = new Shutdown({ log });
+  const container = createContainer({ config, log, role: 'worker', isStopping: () => shutdown.isRunning });
+  const { engine, metrics } = container;
+  await startEngine(engine, log);
+  await ensureIndexes(container.db).then(
+    (report) => log.info('mongo indexes', { report }),
+    (error: Error) => log.warn('mongo indexes are not made; the next start tries again', { error: error.message }),
+  );
+  const { observeBatch, observeRun } = container.observed;
+  const workers = config.sync.isEnabled
+    ? await startWorkers(
+        {
+          connect: () => engine.connect({ maxRetriesPerRequest: null }),
+          prefixOf: (queue) => engine.keys.queue(queue),
+          queues: engine.queues,
+          parallelBatches: config.sync.parallelBatches,
+          log,
+        },
+        {
+          buffer: engine.buffer,
+          batchWriter: engine.batchWriter,
+          failedWrites: engine.failedWrites,
+          registry: engine.registry,
+          queues: engine.queues,
+          runs: engine.runs,
+          log,
+          batchSize: config.sync.batchRows,
+          usedMemory: async () => {
+            await engine.guard.checkMemory();
+            return engine.guard.memory.usedBytes;
+          },
+          needsSync: createSyncNeed(engine, config.sync.intervalMs),
+          observeBatch,
+          observeRun,
+        },
+      )
+    : [];
+  if (config.sync.isEnabled) await scheduleSyncs(engine.queues, config.sync.intervalMs / 1000);
+  const metricsServer = config.metrics.isEnabled
+    ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port + METRICS_PORT_STEP, log })
+    : undefined;
+  if (config.sync.isOnShutdown) {
+    shutdown.add('last sync', async () => {
+      const id = await requestSync(engine.queues, 'shutdown');
+      const deadlineMs = Date.now() + SHUTDOWN_SYNC_MS;
+      while (Date.now() < deadlineMs && (await engine.runs.isUnfinished(id))) await new Promise((resolve) => setTimeout(resolve, 50));
+    });
+  }
+  shutdown
+    .add('running batches', () => Promise.all(workers.map((worker) => worker.close())))
+    .add('metrics', () => metricsServer?.close())
+    .add('queues and stores', () => container.close())
+    .listen();
+  log.info('working', { isEnabled: config.sync.isEnabled, intervalSeconds: config.sync.intervalMs / 1000, parallelBatches: config.sync.parallelBatches });
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
+});
+
