@@ -18,6 +18,7 @@ export class BufferScripts {
     for (const name of ['put', 'acknowledge', 'park', 'collect']) {
       redis.defineCommand(`buffer_${name}`, { lua: `${header}\n${read(name)}` });
     }
+    redis.defineCommand('buffer_entries', { lua: "return redis.call('HGETALL', KEYS[1])", numberOfKeys: 1, readOnly: true });
     redis.defineCommand('buffer_reserve', { lua: read('reserve'), numberOfKeys: 1 });
   }
 
@@ -35,6 +36,12 @@ export class BufferScripts {
 
   collect(keys: readonly string[]): Promise<Buffer[][]> {
     return this.#call('buffer_collectBuffer', keys, []) as Promise<Buffer[][]>;
+  }
+
+  /** Fields and entries of a bucket in turn. The client's own HGETALL makes texts of the fields, which are binary. */
+  entries(key: string): Promise<Buffer[]> {
+    const commands = this.#redis as unknown as Record<string, (key: string) => Promise<Buffer[]>>;
+    return commands.buffer_entriesBuffer!(key);
   }
 
   reserve(key: string, owner: string, ttlSeconds: number): Promise<0 | 1 | 2> {

@@ -482,8 +482,7 @@ export class WriteBuffer {
   }
 
   async #entriesIn(bucketKey: string): Promise<{ field: Buffer; entry: Buffer }[]> {
-    // hgetall of ioredis turns field names into strings; these are binary.
-    const flat = (await this.#redis.callBuffer('HGETALL', bucketKey)) as Buffer[];
+    const flat = await this.scripts.entries(bucketKey);
     return Array.from({ length: flat.length / 2 }, (_, index) => ({ field: flat[index * 2]!, entry: flat[index * 2 + 1]! }));
   }
 

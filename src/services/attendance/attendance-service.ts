@@ -3,11 +3,12 @@ import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import { ForbiddenError, NotEnrolledError, NotFoundError, SheetClosedError } from '../../errors/catalogue.ts';
 import { addDays, schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
+import { sheetId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
-import { type AttendanceEntry, type AttendanceStatus, type SheetHead, sheetId, sheetKey } from './attendance.entity.ts';
+import { type AttendanceEntry, type AttendanceStatus, type SheetHead, sheetKey } from './attendance.entity.ts';
 import { type Counts, noCounts, percentageBp, prefillOf, requireEditableDay } from './attendance-rules.ts';
 import type { AttendanceStore, StoredMark } from './attendance-store.ts';
 

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { date, defineEntity, instant, int, oneOf, text, uuid } from '../../lib/entity.ts';
-import { namedId } from '../../lib/ids.ts';
+import { sheetId } from '../../lib/ids.ts';
 import { isoInstant, schoolDate, uuid as uuidRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
@@ -26,10 +26,6 @@ export interface AttendanceEntry {
   marked_by: string;
   marked_at: string;
 }
-
-/** Known before the sheet is stored (DOMAIN §0). The day's roll, period 0, leaves the period out. */
-export const sheetId = (classId: string, on: string, period: number): string =>
-  period === 0 ? namedId('sheet', classId, on) : namedId('sheet', classId, on, period);
 
 export const sheetKey = (classId: string, on: string, period: number): string => `${classId}:${on}:${period}`;
 
