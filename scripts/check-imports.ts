@@ -16,7 +16,11 @@ const LAYERS: readonly (readonly string[])[] = [
 ];
 const WIRING = ['src/container.ts', 'src/server.ts', 'src/worker.ts', 'src/metrics.ts', 'src/sync-need.ts'];
 /** Processors answer jobs, not requests; the engine knows no service. */
-const FORBIDDEN: readonly [from: string, to: string][] = [['processors', 'src/http'], ['processors', 'src/services'], ['src/services', 'processors']];
+const FORBIDDEN: readonly [from: string, to: string][] = [
+  ['processors', 'src/http'],
+  ['processors', 'src/services'],
+  ['src/services', 'processors'],
+];
 
 const IMPORT = /(?:^|\n)\s*(import|export)\s+(type\s+)?[^;'"]*?from\s+'(\.[^']+)'/g;
 
@@ -32,8 +36,10 @@ for (const file of globSync(['src/**/*.ts', 'queues/*.ts', 'processors/*.ts'])) 
     if (!isType) values.push(imported);
     if (WIRING.includes(file)) continue;
     if (WIRING.includes(imported)) problems.push(`${file} imports ${imported}, which only wires things`);
-    if (FORBIDDEN.some(([from, to]) => inside(file, from) && inside(imported, to))) problems.push(`${file} must not import ${imported}`);
-    if (!isType && layerOf(imported) > layerOf(file) && layerOf(file) >= 0) problems.push(`${file} imports ${imported}, which lies above it`);
+    if (FORBIDDEN.some(([from, to]) => inside(file, from) && inside(imported, to)))
+      problems.push(`${file} must not import ${imported}`);
+    if (!isType && layerOf(imported) > layerOf(file) && layerOf(file) >= 0)
+      problems.push(`${file} imports ${imported}, which lies above it`);
   }
   graph.set(file, values);
 }

@@ -4,7 +4,9 @@ const [name = '', ...args] = process.argv.slice(2);
 const command = COMMANDS[name];
 
 if (!command) {
-  process.stderr.write(`${name ? `there is no command "${name}"` : 'say what to run'}: ${Object.keys(COMMANDS).join(', ')}\n`);
+  process.stderr.write(
+    `${name ? `there is no command "${name}"` : 'say what to run'}: ${Object.keys(COMMANDS).join(', ')}\n`,
+  );
   process.exit(2);
 }
 try {

@@ -16,7 +16,10 @@ const node = join(modules, 'node', 'bin', process.platform === 'win32' ? 'node.e
 
 const LEAST_NODE = 20;
 
-const wantedStamp = () => createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+const wantedStamp = () =>
+  createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
 const isFresh = () => existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wantedStamp();
 
 function run(file, args, options = {}) {
@@ -39,10 +42,20 @@ async function installPackages() {
   }
   try {
     if (isFresh()) return;
-    console.error(existsSync(modules) ? 'packages: package-lock.json has changed, installing' : 'packages: first start here, installing (about a minute)');
-    const { code } = await run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { shell: process.platform === 'win32' });
+    console.error(
+      existsSync(modules)
+        ? 'packages: package-lock.json has changed, installing'
+        : 'packages: first start here, installing (about a minute)',
+    );
+    const { code } = await run(
+      process.platform === 'win32' ? 'npm.cmd' : 'npm',
+      ['ci', '--no-audit', '--no-fund', '--loglevel=error'],
+      { shell: process.platform === 'win32' },
+    );
     if (code !== 0 || !existsSync(node)) {
-      console.error('packages: npm ci failed; see its message above. Without a way to the npm registry the first start cannot install them.');
+      console.error(
+        'packages: npm ci failed; see its message above. Without a way to the npm registry the first start cannot install them.',
+      );
       process.exit(code || 1);
     }
     writeFileSync(stamp, wantedStamp());
@@ -52,11 +65,17 @@ async function installPackages() {
 }
 
 if (Number(process.versions.node.split('.')[0]) < LEAST_NODE) {
-  console.error(`Node ${process.versions.node} is too old: install Node ${LEAST_NODE} or newer from your package manager or nodejs.org`);
+  console.error(
+    `Node ${process.versions.node} is too old: install Node ${LEAST_NODE} or newer from your package manager or nodejs.org`,
+  );
   process.exit(1);
 }
 await installPackages();
-const child = spawn(node, ['--disable-warning=ExperimentalWarning', join(root, 'scripts', 'main.ts'), ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' });
+const child = spawn(
+  node,
+  ['--disable-warning=ExperimentalWarning', join(root, 'scripts', 'main.ts'), ...process.argv.slice(2)],
+  { cwd: root, stdio: 'inherit' },
+);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   // A terminal's Ctrl-C reaches the child by itself; the child decides when it is done.
   process.on(signal, () => {

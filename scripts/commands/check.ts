@@ -18,7 +18,8 @@ export async function check(): Promise<number> {
     process.stdout.write(`== ${name}\n`);
     if ((await runCheck()) !== 0) failed.push(name);
   }
-  if (failed.length > 0) process.stdout.write(`not clean: ${failed.join(', ')}; npx biome check --write mends most of lint\n`);
+  if (failed.length > 0)
+    process.stdout.write(`not clean: ${failed.join(', ')}; npx biome check --write mends most of lint\n`);
   process.stdout.write(`${Object.keys(CHECKS).length - failed.length} passed, ${failed.length} failed\n`);
   return failed.length > 0 ? 1 : 0;
 }

@@ -12,7 +12,8 @@ const fullLog = { ...consoleLog, debug: () => {}, error: consoleLog.warn };
 /** Prints the addresses in use; servers started here run until Ctrl-C, those of a running start are only named. */
 export async function servicesCommand(args: string[]): Promise<number> {
   const services = await provideServices({ dataDir, log: consoleLog });
-  if (args.includes('--json')) process.stdout.write(`${JSON.stringify({ ...services.urls, services: services.services })}\n`);
+  if (args.includes('--json'))
+    process.stdout.write(`${JSON.stringify({ ...services.urls, services: services.services })}\n`);
   else for (const [name, url] of Object.entries(services.urls)) process.stdout.write(`${name}=${url}\n`);
   if (!services.isReused && services.supervisorPid !== undefined) {
     consoleLog.info('running until Ctrl-C');

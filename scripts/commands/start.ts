@@ -25,7 +25,13 @@ async function run(roles: readonly Role[]): Promise<number> {
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   try {
-    for (const role of roles) children.push(spawnNode(FILES[role], [], { env: { ...services.urls, DATA_DIR: dataDir(), DEMO_PASSWORD }, nodeArgs: NODE_ARGS }));
+    for (const role of roles)
+      children.push(
+        spawnNode(FILES[role], [], {
+          env: { ...services.urls, DATA_DIR: dataDir(), DEMO_PASSWORD },
+          nodeArgs: NODE_ARGS,
+        }),
+      );
     const exits = children.map(exitOf);
     if (roles.includes('web')) void announce(startedMs, () => isStopping);
     const first = await Promise.race(exits);
@@ -41,7 +47,10 @@ async function run(roles: readonly Role[]): Promise<number> {
 async function announce(startedMs: number, isStopping: () => boolean): Promise<void> {
   const base = `http://${process.env.HOST ?? '127.0.0.1'}:${process.env.PORT ?? 3000}`;
   while (!isStopping()) {
-    const isReady = await fetch(`${base}/readyz`).then((response) => response.ok, () => false);
+    const isReady = await fetch(`${base}/readyz`).then(
+      (response) => response.ok,
+      () => false,
+    );
     if (isReady) break;
     if (Date.now() - startedMs > READY_MS) {
       consoleLog.warn(`not ready after ${READY_MS / 1000} s: ask ${base}/readyz why`);

@@ -21,19 +21,28 @@ async function runTests(folders: readonly string[], args: string[]): Promise<num
   const file = join(scratch, 'report.json');
   try {
     const code = await exitOf(
-      spawnNode(VITEST, ['run', ...(args.length > 0 ? args : present.map((folder) => `__tests__/${folder}/`)), '--reporter=default', '--reporter=json', `--outputFile.json=${file}`]),
+      spawnNode(VITEST, [
+        'run',
+        ...(args.length > 0 ? args : present.map((folder) => `__tests__/${folder}/`)),
+        '--reporter=default',
+        '--reporter=json',
+        `--outputFile.json=${file}`,
+      ]),
     );
     const report = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Report) : undefined;
     // A file that cannot even be loaded fails without a failed test in it.
     const failed = report ? Math.max(report.numFailedTests, code === 0 ? 0 : 1) : 1;
     const skipped = report ? report.numPendingTests + report.numTodoTests : 0;
-    process.stdout.write(`${report?.numPassedTests ?? 0} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
+    process.stdout.write(
+      `${report?.numPassedTests ?? 0} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
+    );
     return code;
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
-export const test = (args: string[]): Promise<number> => runTests(['unit', 'property', 'integration', 'contract'], args);
+export const test = (args: string[]): Promise<number> =>
+  runTests(['unit', 'property', 'integration', 'contract'], args);
 export const testChaos = (args: string[]): Promise<number> => runTests(['chaos'], args);
 export const testCluster = (args: string[]): Promise<number> => runTests(['cluster'], args);

@@ -13,12 +13,20 @@ export interface ChildOptions {
 }
 
 /** Starts a TypeScript file of the project in a Node of its own that ends when this process has gone. */
-export function spawnNode(file: string, args: readonly string[] = [], { env = {}, stdio = 'inherit', nodeArgs = [] }: ChildOptions = {}): ChildProcess {
-  return spawn(projectNode(), ['--disable-warning=ExperimentalWarning', '--import', GUARD, ...nodeArgs, file, ...args], {
-    cwd: ROOT,
-    env: { ...process.env, ...env, SCHOOLS24_PARENT_PID: String(process.pid) },
-    stdio: [stdio === 'inherit' ? 'inherit' : 'ignore', stdio, stdio, 'ipc'],
-  });
+export function spawnNode(
+  file: string,
+  args: readonly string[] = [],
+  { env = {}, stdio = 'inherit', nodeArgs = [] }: ChildOptions = {},
+): ChildProcess {
+  return spawn(
+    projectNode(),
+    ['--disable-warning=ExperimentalWarning', '--import', GUARD, ...nodeArgs, file, ...args],
+    {
+      cwd: ROOT,
+      env: { ...process.env, ...env, SCHOOLS24_PARENT_PID: String(process.pid) },
+      stdio: [stdio === 'inherit' ? 'inherit' : 'ignore', stdio, stdio, 'ipc'],
+    },
+  );
 }
 
 /** The exit code; 1 for a signal. */

@@ -1,7 +1,7 @@
 import { runSeed } from '../../seeds/run.ts';
 import type { Scale } from '../../seeds/scale.ts';
 import { migrate } from '../../src/stores/postgres/migrate.ts';
-import { type ProvidedServices, provideServices, type ProvideOptions } from '../services/provide-services.ts';
+import { type ProvidedServices, type ProvideOptions, provideServices } from '../services/provide-services.ts';
 
 export const DEMO_PASSWORD = process.env.DEMO_PASSWORD ?? 'schools24-demo';
 

@@ -44,8 +44,22 @@ const mongod = ({ file }: ServerBinary, { folder, port, extraArgs }: StartPlace)
 const secantusdb = ({ file }: ServerBinary, { folder, port, extraArgs }: StartPlace): Command => ({
   file,
   args: [
-    '-m', 'secantus', '--host', '127.0.0.1', '--port', String(port), '--storage-path', join(folder, 'data'),
-    '--sync-on-commit', '--cache-size', '256M', '--log-level', 'WARNING', '--config', settingsFile(folder), ...extraArgs,
+    '-m',
+    'secantus',
+    '--host',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--storage-path',
+    join(folder, 'data'),
+    '--sync-on-commit',
+    '--cache-size',
+    '256M',
+    '--log-level',
+    'WARNING',
+    '--config',
+    settingsFile(folder),
+    ...extraArgs,
   ],
 });
 
@@ -54,7 +68,10 @@ const settingsFile = (folder: string): string => join(folder, 'secantusd.toml');
 
 /** @throws the driver's error while it does not answer */
 export async function probeMongo(url: string): Promise<ServerIdentity> {
-  const client = new MongoClient(url, { serverSelectionTimeoutMS: CONNECT_TIMEOUT_MS, connectTimeoutMS: CONNECT_TIMEOUT_MS });
+  const client = new MongoClient(url, {
+    serverSelectionTimeoutMS: CONNECT_TIMEOUT_MS,
+    connectTimeoutMS: CONNECT_TIMEOUT_MS,
+  });
   try {
     const info = await client.db('admin').command({ buildInfo: 1 });
     const secantus: unknown = info.secantusVersion;

@@ -137,12 +137,21 @@ async function template(binary: ServerBinary, as: Disguise): Promise<string> {
 
 async function createCluster(binary: ServerBinary, as: Disguise, folder: string): Promise<void> {
   const initdb = as.wrap(join(dirname(binary.file), 'initdb'), [
-    '-D', folder, '-U', USER, '--auth=trust', '--locale=C', '--encoding=UTF8', '--no-sync',
+    '-D',
+    folder,
+    '-U',
+    USER,
+    '--auth=trust',
+    '--locale=C',
+    '--encoding=UTF8',
+    '--no-sync',
   ]);
   await runProgram(initdb.file, initdb.args, { ...ids(as), cwd: '/' });
   const single = as.wrap(binary.file, ['--single', '-F', '-D', folder, 'postgres']);
   await new Promise<void>((resolve, reject) => {
-    const child = execFile(single.file, single.args, { ...ids(as), cwd: '/' }, (error) => (error ? reject(error) : resolve()));
+    const child = execFile(single.file, single.args, { ...ids(as), cwd: '/' }, (error) =>
+      error ? reject(error) : resolve(),
+    );
     child.stdin!.end(`CREATE DATABASE ${DATABASE};\n`);
   });
 }
@@ -174,4 +183,3 @@ async function refuseOtherMajor(binary: ServerBinary, folder: string): Promise<v
 async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isFile() ?? false;
 }
-

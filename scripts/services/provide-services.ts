@@ -1,4 +1,4 @@
-import { mkdtemp, mkdir, realpath, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SERVICE_NAMES, SERVICES } from './definitions.ts';
@@ -50,7 +50,9 @@ export async function provideServices(options: ProvideOptions): Promise<Provided
   const definitions = SERVICE_NAMES.map((name) => SERVICES[name]);
   const given = definitions.filter(({ variable }) => env[variable]);
   const missing = definitions.filter(({ variable }) => !env[variable]);
-  const fromEnvironment = await Promise.all(given.map((definition) => useGiven(definition, env[definition.variable]!, options.log)));
+  const fromEnvironment = await Promise.all(
+    given.map((definition) => useGiven(definition, env[definition.variable]!, options.log)),
+  );
   const dataDir = missing.length > 0 ? await openDataDir(options) : undefined;
   let lease: Lease | undefined;
   if (dataDir) {
@@ -101,7 +103,9 @@ async function useGiven(definition: ServiceDefinition, url: string, log: Service
   }
   try {
     const identity = await definition.probe(url);
-    log.info(`${name}: ${identity.kind} ${identity.version} (${variable} is set); unset ${variable} to have one provided`);
+    log.info(
+      `${name}: ${identity.kind} ${identity.version} (${variable} is set); unset ${variable} to have one provided`,
+    );
     return { name, ...identity, url, source: 'environment' };
   } catch (error) {
     throw new Error(

@@ -70,10 +70,9 @@ async function build(log: ServiceLog): Promise<PythonPackages> {
     await runProgram(file, [...args, 'install', '--no-deps', '--only-binary=:all:', '-r', list], {
       timeoutMs: INSTALL_TIMEOUT_MS,
     }).catch((error: Error) => {
-      throw new Error(
-        `PyPI packages could not be installed: ${lastLines(error.message)}\n${WHAT_ELSE}`,
-        { cause: error },
-      );
+      throw new Error(`PyPI packages could not be installed: ${lastLines(error.message)}\n${WHAT_ELSE}`, {
+        cause: error,
+      });
     });
   });
   // found from outside: scripts in bin/ name the folder in which they were built, the interpreter does not
@@ -115,7 +114,10 @@ async function findPython(): Promise<{ file: string; version: string }> {
 async function createEnvironment(python: string, folder: string): Promise<void> {
   if (await succeeds(python, ['-m', 'venv', folder])) return;
   // Debian's python3 without python3-venv cannot put pip inside; one outside can do the installing
-  if ((await succeeds(python, ['-m', 'pip', '--version'])) && (await succeeds(python, ['-m', 'venv', '--clear', '--without-pip', folder]))) {
+  if (
+    (await succeeds(python, ['-m', 'pip', '--version'])) &&
+    (await succeeds(python, ['-m', 'venv', '--clear', '--without-pip', folder]))
+  ) {
     return;
   }
   throw new Error(

@@ -68,7 +68,9 @@ export async function probeRedis(url: string): Promise<ServerIdentity> {
     const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
     if (field('loading') !== '0') throw new Error('Redis is still loading its data');
     const valkey = field('valkey_version');
-    return valkey ? { kind: 'Valkey', version: valkey } : { kind: 'Redis', version: field('redis_version') ?? 'unknown' };
+    return valkey
+      ? { kind: 'Valkey', version: valkey }
+      : { kind: 'Redis', version: field('redis_version') ?? 'unknown' };
   } catch (error) {
     // 'Connection is closed.' hides why
     throw reason ?? error;

@@ -6,7 +6,14 @@ import { SERVICE_NAMES, SERVICES } from './definitions.ts';
 import { freePort } from './ports.ts';
 import { isAlive, stopProcess } from './processes.ts';
 import { isOurs, type Records, readRecords, writeRecords } from './records.ts';
-import type { ProvidedService, ServerBinary, ServerIdentity, ServiceDefinition, ServiceLog, ServiceName } from './types.ts';
+import type {
+  ProvidedService,
+  ServerBinary,
+  ServerIdentity,
+  ServiceDefinition,
+  ServiceLog,
+  ServiceName,
+} from './types.ts';
 
 const READY_WITHIN_MS = 60_000;
 const POLL_MS = 25;
@@ -87,7 +94,9 @@ export class ServerSet {
     const record = this.#records[name];
     if (!record || !(await isOurs(record, this.#folder(name)))) return undefined;
     const url = definition.url(record.port);
-    const identity = await this.#waitUntilReady(definition, url, () => !this.#isStopping, ADOPT_WITHIN_MS).catch(() => undefined);
+    const identity = await this.#waitUntilReady(definition, url, () => !this.#isStopping, ADOPT_WITHIN_MS).catch(
+      () => undefined,
+    );
     if (!identity) {
       // alive but deaf: a new one could not take its folder while it holds it
       await stopProcess(record.pid, definition.stop.signal, definition.stop.graceMs);
@@ -97,7 +106,10 @@ export class ServerSet {
     return { name, ...identity, url, source: record.source, pid: record.pid };
   }
 
-  async #start(definition: ServiceDefinition, extraArgs: readonly string[]): Promise<ProvidedService & { pid: number }> {
+  async #start(
+    definition: ServiceDefinition,
+    extraArgs: readonly string[],
+  ): Promise<ProvidedService & { pid: number }> {
     const binary = await definition.choose(this.#options.log);
     const wanted = this.#options.throwaway ? 0 : (this.#records[definition.name]?.port ?? definition.preferredPort);
     for (let attempt = 1; ; attempt += 1) {
@@ -144,7 +156,12 @@ export class ServerSet {
     await this.#record(name, { pid, port, source: binary.source, origin: binary.origin });
     const url = definition.url(port);
     try {
-      const identity = await this.#waitUntilReady(definition, url, () => ended === undefined && !this.#isStopping, READY_WITHIN_MS);
+      const identity = await this.#waitUntilReady(
+        definition,
+        url,
+        () => ended === undefined && !this.#isStopping,
+        READY_WITHIN_MS,
+      );
       this.#tell(identity, definition, url, binary.origin);
       return { name, ...identity, url, source: binary.source, pid };
     } catch (error) {
@@ -181,7 +198,9 @@ export class ServerSet {
   }
 
   #tell({ kind, version }: ServerIdentity, { name, variable }: ServiceDefinition, url: string, origin: string): void {
-    this.#options.log.info(`${name}: ${kind} ${version} at ${new URL(url).host} (${origin}); set ${variable} to use another`);
+    this.#options.log.info(
+      `${name}: ${kind} ${version} at ${new URL(url).host} (${origin}); set ${variable} to use another`,
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, closeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -43,7 +43,9 @@ export async function acquire(options: AcquireOptions): Promise<Lease> {
     if (outcome) return { ...outcome, release: () => release(options, socket) };
     // it was just stopping: its lock is free when the connection closes
     if (Date.now() > deadline) {
-      throw new Error(`the supervisor of ${options.dataDir} cannot be reached; see ${join(options.dataDir, 'logs', 'supervisor.log')}`);
+      throw new Error(
+        `the supervisor of ${options.dataDir} cannot be reached; see ${join(options.dataDir, 'logs', 'supervisor.log')}`,
+      );
     }
     await delay(POLL_MS);
   }
@@ -57,15 +59,22 @@ function tryConnect(address: string): Promise<Socket | undefined> {
   });
 }
 
-async function startAndConnect({ dataDir, throwaway }: SupervisorOptions, address: string): Promise<Socket | undefined> {
+async function startAndConnect(
+  { dataDir, throwaway }: SupervisorOptions,
+  address: string,
+): Promise<Socket | undefined> {
   mkdirSync(join(dataDir, 'logs'), { recursive: true });
   const output = openSync(join(dataDir, 'logs', 'supervisor.log'), 'a');
   // detached: its own session, so that a terminal's Ctrl-C does not reach the servers before the application has stopped
-  const child = spawn(projectNode(), ['--disable-warning=ExperimentalWarning', SUPERVISOR, JSON.stringify({ dataDir, throwaway })], {
-    detached: true,
-    stdio: ['pipe', output, output],
-    cwd: '/',
-  });
+  const child = spawn(
+    projectNode(),
+    ['--disable-warning=ExperimentalWarning', SUPERVISOR, JSON.stringify({ dataDir, throwaway })],
+    {
+      detached: true,
+      stdio: ['pipe', output, output],
+      cwd: '/',
+    },
+  );
   closeSync(output);
   let hasEnded = false;
   child.once('exit', () => {
@@ -90,7 +99,10 @@ async function startAndConnect({ dataDir, throwaway }: SupervisorOptions, addres
 }
 
 /** @returns undefined when the supervisor went away before it answered */
-function request(socket: Socket, { services, extraArgs, log }: AcquireOptions): Promise<Omit<Lease, 'release'> | undefined> {
+function request(
+  socket: Socket,
+  { services, extraArgs, log }: AcquireOptions,
+): Promise<Omit<Lease, 'release'> | undefined> {
   return new Promise((resolve, reject) => {
     socket.on('error', () => {});
     socket.once('close', () => resolve(undefined));

@@ -53,7 +53,9 @@ async function answer(client: Socket, request: Request): Promise<void> {
   const results = await Promise.allSettled(
     request.services.map((name) => servers.ensure(name, request.extraArgs[name] ?? [])),
   );
-  const failures = results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason?.message ?? result.reason)] : []));
+  const failures = results.flatMap((result) =>
+    result.status === 'rejected' ? [String(result.reason?.message ?? result.reason)] : [],
+  );
   const services = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const reply: Answer =
     failures.length > 0

@@ -41,6 +41,7 @@ async function anyOtherUser(): Promise<{ uid: number; gid: number }> {
     .map((line) => line.split(':'))
     .map(([name, , uid, gid]) => ({ name, uid: Number(uid), gid: Number(gid) }))
     .filter(({ uid, gid }) => uid > 0 && gid > 0);
-  const found = users.find(({ name }) => name === 'postgres') ?? users.find(({ name }) => name === 'nobody') ?? users[0];
+  const found =
+    users.find(({ name }) => name === 'postgres') ?? users.find(({ name }) => name === 'nobody') ?? users[0];
   return found ? { uid: found.uid, gid: found.gid } : { uid: 1000, gid: 1000 };
 }
