@@ -1,3 +1,4 @@
+import { sheetId } from '../src/lib/ids.ts';
 import type { SeedClass, Structure } from './classes.ts';
 import { addDays, addMs, instantAt, versionOf } from './dates.ts';
 import { timedId } from './ids.ts';
@@ -30,11 +31,7 @@ const LEAVE_REASONS = [
 type Leave = Map<string, 'excused' | 'half_day'>;
 
 /** Rolls of all past open days with the leave behind them. */
-export function createAttendance(
-  { classes }: Structure,
-  year: SchoolYear,
-  sheetIdOf: (classId: string, on: string) => string,
-): AttendanceRows {
+export function createAttendance({ classes }: Structure, year: SchoolYear): AttendanceRows {
   const random = createRandom('attendance');
   const rows: AttendanceRows = { attendance_sheets: [], attendance_entries: [], leave_requests: [] };
   const lockedTerm = year.terms.findLast(({ endsOn }) => addDays(endsOn, 5) < year.today);
@@ -51,7 +48,7 @@ export function createAttendance(
     }
     for (const on of year.pastOpenDays) {
       takeRoll(rows, schoolClass, on, lockedTerm !== undefined && on <= lockedTerm.endsOn, {
-        id: sheetIdOf(schoolClass.id, on),
+        id: sheetId(schoolClass.id, on),
         random,
         leaveOf: (student) => leaves.get(student)?.get(on),
         absenceOf: (student) => absence.get(student) ?? ABSENT,

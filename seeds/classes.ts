@@ -1,5 +1,5 @@
+import { namedId } from '../src/lib/ids.ts';
 import { addDays, instantAt, versionOf } from './dates.ts';
-import { namedId } from './ids.ts';
 import type { People, SeedStaff, SeedStudent } from './people.ts';
 import type { Row } from './rows.ts';
 import type { ScaleSizes } from './scale.ts';

@@ -2,6 +2,12 @@
 const SCHOOL_OFFSET_MINUTES = 330;
 const DAY_MS = 86_400_000;
 
+/** Whether a text is a day of the calendar, as `YYYY-MM-DD`. */
+export function isDate(text: string): boolean {
+  const at = Date.parse(text);
+  return !Number.isNaN(at) && new Date(at).toISOString().slice(0, 10) === text;
+}
+
 /** `YYYY-MM-DD` so many days later. */
 export const addDays = (date: string, days: number): string =>
   new Date(Date.parse(date) + days * DAY_MS).toISOString().slice(0, 10);

@@ -1,7 +1,8 @@
+import { namedId } from '../src/lib/ids.ts';
 import type { SeedClassSubject, Structure } from './classes.ts';
 import { addDays, addMs, instantAt, schoolDateOf, versionOf } from './dates.ts';
 import { answerText, assignmentText, feedbackText } from './homework-texts.ts';
-import { namedId, timedId } from './ids.ts';
+import { timedId } from './ids.ts';
 import type { SeedStudent } from './people.ts';
 import { createRandom, type Random } from './random.ts';
 import type { Row } from './rows.ts';

@@ -1,11 +1,4 @@
 import { createHash } from 'node:crypto';
-import { v5 } from 'uuid';
-
-/** Namespace of all demo ids. */
-const NAMESPACE = '5c400124-0024-5024-8024-000000000024';
-
-/** The id of a demo row that has a name of its own, for example `class:6-A`: the same in every database and at both scales. */
-export const namedId = (name: string): string => v5(name, NAMESPACE);
 
 /**
  * The id of a demo row that came into being at a time: shaped like the UUIDv7 that the API gives, so that demo rows and real

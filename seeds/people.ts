@@ -1,5 +1,5 @@
+import { namedId } from '../src/lib/ids.ts';
 import { addDays, instantAt, versionOf } from './dates.ts';
-import { namedId } from './ids.ts';
 import { GIVEN_NAMES, HOUSES, SURNAMES } from './names.ts';
 import { createRandom, type Random } from './random.ts';
 import type { Row } from './rows.ts';

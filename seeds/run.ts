@@ -4,9 +4,8 @@ import type { Log } from '../src/lib/log.ts';
 import { createMongo } from '../src/stores/mongo/connect.ts';
 import { ensureIndexes, type IndexReport } from '../src/stores/mongo/indexes.ts';
 import { copyRows } from './copy-rows.ts';
-import { schoolDateOf } from './dates.ts';
+import { isDate, schoolDateOf } from './dates.ts';
 import { withoutForeignKeys } from './foreign-keys.ts';
-import { namedId } from './ids.ts';
 import type { Scale } from './scale.ts';
 import { DEMO_SCHOOL_CODE, type SeedMark } from './school.ts';
 import { createSchoolData } from './school-data.ts';
@@ -42,9 +41,10 @@ const LOCK_KEY = 0x7365_6564;
  * Fills an empty, migrated database with the demo school, in one transaction. A database that has a school is left exactly
  * as it is, whatever scale or date is asked for.
  *
- * @throws the database's error; then nothing was written
+ * @throws RangeError for a date that is none; the database's error. Nothing was written then
  */
 export async function runSeed(options: SeedOptions): Promise<SeedReport> {
+  if (options.today !== undefined && !isDate(options.today)) throw new RangeError('today must be a date as YYYY-MM-DD');
   const [report, indexes] = await Promise.all([seedPostgres(options), seedMongo(options)]);
   return { ...report, indexes };
 }
@@ -104,7 +104,6 @@ async function fill(
   const data = createSchoolData({
     ...mark,
     passwordHash,
-    sheetIdOf: (classId, on) => namedId(`sheet:${classId}:${on}`),
   });
   const tables = data.map(([table]) => table);
   await withoutForeignKeys(client, tables, async () => {

@@ -12,23 +12,16 @@ export interface SchoolDataOptions {
   /** School date around which the data lies. */
   today: string;
   passwordHash: string;
-  /** Id of a class's roll on a date, as the API derives it. */
-  sheetIdOf(classId: string, on: string): string;
 }
 
 /** All demo rows, tables in the order of their foreign keys. The same options give the same rows. */
-export function createSchoolData({
-  scale,
-  today,
-  passwordHash,
-  sheetIdOf,
-}: SchoolDataOptions): [table: string, rows: Row[]][] {
+export function createSchoolData({ scale, today, passwordHash }: SchoolDataOptions): [table: string, rows: Row[]][] {
   const sizes = SCALES[scale];
   const year = createSchoolYear(today);
   const people = createPeople(sizes, year, passwordHash);
   const structure = createStructure(sizes, year, people);
   const homework = createHomework(structure, year);
-  const attendance = createAttendance(structure, year, sheetIdOf);
+  const attendance = createAttendance(structure, year);
   return [
     ['schools', schoolRows(year, { scale, today })],
     ['academic_years', yearRows(year)],

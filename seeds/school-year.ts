@@ -1,5 +1,5 @@
+import { namedId } from '../src/lib/ids.ts';
 import { addDays, daysBetween, weekdayOf } from './dates.ts';
-import { namedId } from './ids.ts';
 import type { Row } from './rows.ts';
 
 /** The date around which the demo school is made, in tests and figures: a Wednesday in the second term of 2025-26. */

@@ -1,5 +1,5 @@
+import { namedId } from '../src/lib/ids.ts';
 import { instantAt, versionOf } from './dates.ts';
-import { namedId } from './ids.ts';
 import type { Row } from './rows.ts';
 import type { Scale } from './scale.ts';
 import type { SchoolYear } from './school-year.ts';

@@ -145,6 +145,11 @@ describe('demo seed', () => {
     await close(other);
   });
 
+  it.each(['2025-02-30', '10.09.2025', '2025-9-1', 'today', ''])('refuses %j as its date', async (today) => {
+    const wrong = runSeed({ databaseUrl: seeded.database.url, scale: 'small', today, password: 'a password' });
+    await expect(wrong).rejects.toThrow('today must be a date as YYYY-MM-DD');
+  });
+
   it('gives every demo login the one password', async () => {
     const logins = [
       'admin',

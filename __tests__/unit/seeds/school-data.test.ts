@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { addDays, instantAt, schoolDateOf, weekdayOf } from '../../../seeds/dates.ts';
-import { namedId, timedId } from '../../../seeds/ids.ts';
+import { timedId } from '../../../seeds/ids.ts';
 import { createRandom } from '../../../seeds/random.ts';
 import { createSchoolData } from '../../../seeds/school-data.ts';
 import { createSchoolYear, SEED_TODAY } from '../../../seeds/school-year.ts';
@@ -49,7 +49,6 @@ describe('demo school year', () => {
       scale: 'small',
       today,
       passwordHash: 'x',
-      sheetIdOf: (classId, on) => namedId(classId + on),
     });
     const morning = instantAt(today, '00:00');
     for (const [table, rows] of data) {
@@ -70,7 +69,6 @@ describe('full demo school', () => {
       scale: 'full',
       today: SEED_TODAY,
       passwordHash: 'x',
-      sheetIdOf: (classId, on) => namedId(classId + on),
     });
     const count = Object.fromEntries(data.map(([table, rows]) => [table, rows.length]));
     expect(count).toMatchObject({ students: 2_000, guardians: 3_100, classes: 60, subjects: 14, class_subjects: 480 });
