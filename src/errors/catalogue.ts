@@ -25,6 +25,7 @@ export const BufferFullError = defineError('BUFFER_FULL', 503, 'The write buffer
 export const BufferUnavailableError = defineError('BUFFER_UNAVAILABLE', 503, 'The write buffer cannot be reached');
 export const DatabaseUnavailableError = defineError('DATABASE_UNAVAILABLE', 503, 'A database cannot be reached');
 export const FlushPendingError = defineError('FLUSH_PENDING', 503, 'Earlier writes must be stored first');
+export const OverloadedError = defineError('OVERLOADED', 503, 'This server has too much to do');
 export const ShuttingDownError = defineError('SHUTTING_DOWN', 503, 'This server is stopping');
 
 // Idempotency-Key

@@ -10,7 +10,8 @@ export class ClientGoneError extends Error {
 const JSON_TYPE = /^application\/(?:json|[\w.+-]+\+json)\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && headers['content-length'] !== '0');
+  headers['transfer-encoding'] !== undefined ||
+  (headers['content-length'] !== undefined && headers['content-length'] !== '0');
 
 /**
  * Reads and parses a JSON body.
@@ -28,7 +29,8 @@ export async function readJson(request: IncomingMessage, limitBytes: number): Pr
     throw new UnsupportedMediaTypeError('send Content-Type: application/json, in UTF-8');
   }
   const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') throw new UnsupportedMediaTypeError(`send the body without Content-Encoding`);
+  if (encoding !== undefined && encoding !== 'identity')
+    throw new UnsupportedMediaTypeError(`send the body without Content-Encoding`);
   if (Number(headers['content-length'] ?? 0) > limitBytes) throw tooLarge(limitBytes);
   const bytes = await readBytes(request, limitBytes);
   return bytes.length === 0 ? undefined : parseJson(bytes);
@@ -80,7 +82,9 @@ export function parseJson(bytes: Buffer): unknown {
     const line = before.split('\n').length;
     const column = position - before.lastIndexOf('\n');
     const what = position >= text.length ? 'it ends too early' : 'unexpected character';
-    throw new MalformedRequestError({ detail: `the body is not JSON: ${what} at position ${position} (line ${line}, column ${column})` });
+    throw new MalformedRequestError({
+      detail: `the body is not JSON: ${what} at position ${position} (line ${line}, column ${column})`,
+    });
   }
 }
 

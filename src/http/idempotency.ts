@@ -32,6 +32,8 @@ export interface Attempt {
   /** An earlier attempt's answer, when there is one: then nothing is to be done. */
   replay?: Reply;
   newId: () => string;
+  /** Instant of the first attempt, so that a repeated one writes the same. */
+  now: Date;
   finish(reply: Reply): Promise<void>;
   /** The attempt was refused and had no effect; the key may be used for anything. */
   abandon(): Promise<void>;
@@ -71,7 +73,15 @@ export class Idempotency {
       if (content === null) return this.begin(user, key, request, nowMs); // abandoned in between
       const earlier = JSON.parse(content) as KeyRecord;
       if (earlier.requestHash !== requestHash) throw new IdempotencyMismatchError();
-      if (earlier.reply) return { replay: earlier.reply, newId: unused, finish: nothing, abandon: nothing, release: nothing };
+      if (earlier.reply)
+        return {
+          replay: earlier.reply,
+          newId: unused,
+          now: new Date(earlier.firstAtMs),
+          finish: nothing,
+          abandon: nothing,
+          release: nothing,
+        };
       if (nowMs - (earlier.startedAtMs ?? 0) < LOST_AFTER_MS) throw new IdempotencyInProgressError();
       record = { ...earlier, owner, startedAtMs: nowMs };
       if (!(await this.#replace(redisKey, content, record))) throw new IdempotencyInProgressError();
@@ -79,6 +89,7 @@ export class Idempotency {
     const running = JSON.stringify(record);
     return {
       newId: idSequence(`${user}:${key}`, record.firstAtMs),
+      now: new Date(record.firstAtMs),
       finish: async (reply) => {
         const { requestHash: hash, firstAtMs } = record;
         await this.#replace(redisKey, running, { requestHash: hash, firstAtMs, reply });

@@ -18,9 +18,9 @@ import {
 import { classifyPostgresError } from '../errors/driver-errors.ts';
 import { StoreUnavailableError } from '../stores/circuit-breaker.ts';
 
-/** When a client may try again while Redis or a database is away (DOMAIN §0). */
-export const RETRY_AFTER_SECONDS = 5;
-const retryLater = { headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) } };
+/** When a client may try again while Redis or a database is away, seconds (DOMAIN §0). */
+export const RETRY_AFTER: Readonly<Record<string, string>> = Object.freeze({ 'Retry-After': '5' });
+const retryLater = { headers: RETRY_AFTER };
 
 interface ForeignError {
   name?: string;
@@ -30,7 +30,8 @@ interface ForeignError {
   type?: string;
 }
 
-const REDIS_AWAY = /MaxRetriesPerRequest|Stream isn't writeable|Connection is closed|Command timed out|ClusterAllFailed|LOADING|MASTERDOWN|READONLY|CLUSTERDOWN/;
+const REDIS_AWAY =
+  /MaxRetriesPerRequest|Stream isn't writeable|Connection is closed|Command timed out|ClusterAllFailed|LOADING|MASTERDOWN|READONLY|CLUSTERDOWN/;
 const REDIS_FULL = /\bOOM\b/;
 
 /** Any error as one that callers may see; what is not known becomes "internal error" and keeps its cause for the log. */
@@ -38,7 +39,11 @@ export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof StaleVersionError) {
     const { currentVersion } = error;
-    return new VersionConflictError({ detail: error.message, members: { currentVersion }, headers: { ETag: `"${currentVersion}"` } });
+    return new VersionConflictError({
+      detail: error.message,
+      members: { currentVersion },
+      headers: { ETag: `"${currentVersion}"` },
+    });
   }
   if (error instanceof ValueTakenError) {
     return new TakenError({ errors: [{ pointer: `/${error.column}`, detail: 'is taken' }] });
@@ -58,11 +63,15 @@ export function toAppError(error: unknown): AppError {
     case 'request.size.invalid':
       return new MalformedRequestError({ detail: message, cause: error });
   }
-  if (error instanceof URIError) return new MalformedRequestError({ detail: 'the path is not well encoded', cause: error });
+  if (error instanceof URIError)
+    return new MalformedRequestError({ detail: 'the path is not well encoded', cause: error });
   if (REDIS_FULL.test(message)) return new BufferFullError({ ...retryLater, cause: error });
   if (REDIS_AWAY.test(name + message)) return new BufferUnavailableError({ ...retryLater, cause: error });
   const isDatabaseError = /Knex|Mongo/.test(name) || (typeof code === 'string' && /^([0-9A-Z]{5}|E[A-Z]+)$/.test(code));
-  if ((isDatabaseError || /unable to acquire a connection|connection terminated/i.test(message)) && classifyPostgresError(error) === 'unavailable') {
+  if (
+    (isDatabaseError || /unable to acquire a connection|connection terminated/i.test(message)) &&
+    classifyPostgresError(error) === 'unavailable'
+  ) {
     return new DatabaseUnavailableError({ ...retryLater, cause: error });
   }
   return new InternalError({ cause: error });

@@ -17,7 +17,30 @@ const unfit = (pointer: string, detail: string): Error => new ValidationError({ 
  *
  * @throws ValidationError naming the place
  */
-export function inspect(value: unknown, pointer = '', depth = 0): void {
+export function inspect(value: unknown, prefix = ''): void {
+  // Pointers are spelled only for what is wrong; this runs for every request.
+  if (!isFit(value, 0)) refuse(value, prefix, 0);
+}
+
+const isFitText = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
+
+function isFit(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return isFitText(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth >= MOST_DEPTH) return false;
+  if (Array.isArray(value)) {
+    for (const item of value) if (!isFit(item, depth + 1)) return false;
+    return true;
+  }
+  for (const key of Object.keys(value)) {
+    if (FORBIDDEN_KEYS.has(key) || !isFitText(key) || !isFit((value as Record<string, unknown>)[key], depth + 1))
+      return false;
+  }
+  return true;
+}
+
+/** The same walk as `isFit`, keeping track of where it is. */
+function refuse(value: unknown, pointer: string, depth: number): void {
   if (typeof value === 'string') {
     if (value.includes('\0')) throw unfit(pointer, 'must not contain the NUL character');
     if (!value.isWellFormed()) throw unfit(pointer, 'must not contain half of a surrogate pair');
@@ -25,24 +48,25 @@ export function inspect(value: unknown, pointer = '', depth = 0): void {
   }
   if (typeof value !== 'object' || value === null) return;
   if (depth >= MOST_DEPTH) throw unfit(pointer, `must not nest deeper than ${MOST_DEPTH} levels`);
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) inspect(value[index], pointer + step(index), depth + 1);
-    return;
-  }
-  for (const key of Object.keys(value)) {
-    if (FORBIDDEN_KEYS.has(key)) throw unfit(pointer + step(key), 'is not a field name that is accepted');
-    inspect(key, pointer + step(key), depth);
-    inspect((value as Record<string, unknown>)[key], pointer + step(key), depth + 1);
+  for (const [key, item] of Object.entries(value)) {
+    // The key itself may be what is unfit to be shown.
+    if (!isFitText(key)) throw unfit(pointer, 'has a field name with characters that are not accepted');
+    if (!Array.isArray(value) && FORBIDDEN_KEYS.has(key))
+      throw unfit(pointer + step(key), 'is not a field of this request');
+    refuse(item, pointer + step(key), depth + 1);
   }
 }
+
+/** Answers of validators without a schema: shared, so nobody may write to it. */
+const NOTHING = Object.freeze({});
 
 /** Checks one part of a request against its schema; compiled once a route. */
 export function createValidator(schema: Joi.Schema | undefined, prefix: string): (value: unknown) => unknown {
   if (!schema) {
     return (value) => {
-      const [extra] = Object.keys((value as object | undefined) ?? {});
-      if (extra !== undefined) throw unfit(prefix + step(extra), 'is not a field of this request');
-      return {};
+      for (const extra in value as object | undefined)
+        throw unfit(prefix + step(extra), 'is not a field of this request');
+      return NOTHING;
     };
   }
   const strict = schema.required().prefs({ abortEarly: false, errors: { wrap: { label: false }, label: false } });
@@ -62,6 +86,7 @@ const toFieldError = ({ path, message, type }: Joi.ValidationErrorItem, prefix: 
 export function parseIfMatch(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   const version = /^"(\d{1,16})"$/.exec(header.trim())?.[1];
-  if (version === undefined) throw new MalformedRequestError('If-Match must be one version in quotes, as ETag gives it');
+  if (version === undefined)
+    throw new MalformedRequestError('If-Match must be one version in quotes, as ETag gives it');
   return Number(version);
 }

@@ -1,0 +1,32 @@
+import FindMyWay, { type HTTPMethod } from 'find-my-way';
+import type { Route } from '../lib/route.ts';
+
+/** Path parameters by name, percent-decoded. */
+export type PathParams = Record<string, string | undefined>;
+
+/** Finds what answers a path in one step, however many routes there are. */
+export class RouteTable<T> {
+  readonly #router = FindMyWay({ ignoreTrailingSlash: true });
+  readonly #methods = new Set<Route['method']>();
+
+  /** @param path with `:name` for parameters */
+  add(method: Route['method'], path: string, target: T): void {
+    this.#methods.add(method);
+    this.#router.on(method, path, unused, target);
+  }
+
+  /** HEAD is answered as GET is; Node leaves the body out. */
+  find(method: string, path: string): { target: T; params: PathParams } | undefined {
+    const found = this.#router.find((method === 'HEAD' ? 'GET' : method) as HTTPMethod, path);
+    return found ? { target: found.store as T, params: found.params } : undefined;
+  }
+
+  /** Methods that this path takes; none when there is nothing at it. */
+  methodsOf(path: string): string[] {
+    const methods: string[] = [...this.#methods].filter((method) => this.#router.find(method, path) !== null);
+    return methods.includes('GET') ? [...methods, 'HEAD'] : methods;
+  }
+}
+
+/** The library's handlers are not called: it is asked for the target only. */
+const unused = (): void => {};
