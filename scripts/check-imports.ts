@@ -14,7 +14,14 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/services', 'processors'],
   ['src/http'],
 ];
-const WIRING = ['src/container.ts', 'src/server.ts', 'src/worker.ts', 'src/metrics.ts', 'src/sync-need.ts'];
+const WIRING = [
+  'src/container.ts',
+  'src/server.ts',
+  'src/worker.ts',
+  'src/metrics.ts',
+  'src/sync-need.ts',
+  'src/sync-workers.ts',
+];
 /** Processors answer jobs, not requests; the engine knows no service. */
 const FORBIDDEN: readonly [from: string, to: string][] = [
   ['processors', 'src/http'],

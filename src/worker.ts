@@ -1,4 +1,3 @@
-import { startWorkers } from '../processors/index.ts';
 import { requestSync, scheduleSyncs } from '../queues/request-sync.ts';
 import { loadConfig } from './config/index.ts';
 import { createContainer } from './container.ts';
@@ -8,7 +7,7 @@ import { serveMetrics } from './lib/metrics.ts';
 import { startSentry } from './lib/sentry.ts';
 import { Shutdown } from './lib/shutdown.ts';
 import { ensureIndexes } from './stores/mongo/indexes.ts';
-import { createSyncNeed } from './sync-need.ts';
+import { startSyncWorkers } from './sync-workers.ts';
 
 /** A worker beside a web process on one host serves its metrics one port further. */
 const METRICS_PORT_STEP = 1;
@@ -26,35 +25,7 @@ async function main(): Promise<void> {
     (report) => log.info('mongo indexes', { report }),
     (error: Error) => log.warn('mongo indexes are not made; the next start tries again', { error: error.message }),
   );
-  const { observeBatch, observeRun } = container.observed;
-  const workers = config.sync.isEnabled
-    ? await startWorkers(
-        {
-          connect: () => engine.connect({ maxRetriesPerRequest: null }),
-          prefixOf: (queue) => engine.keys.queue(queue),
-          queues: engine.queues,
-          parallelBatches: config.sync.parallelBatches,
-          log,
-        },
-        {
-          buffer: engine.buffer,
-          batchWriter: engine.batchWriter,
-          failedWrites: engine.failedWrites,
-          registry: engine.registry,
-          queues: engine.queues,
-          runs: engine.runs,
-          log,
-          batchSize: config.sync.batchRows,
-          usedMemory: async () => {
-            await engine.guard.checkMemory();
-            return engine.guard.memory.usedBytes;
-          },
-          needsSync: createSyncNeed(engine, config.sync.intervalMs),
-          observeBatch,
-          observeRun,
-        },
-      )
-    : [];
+  const workers = config.sync.isEnabled ? await startSyncWorkers(container, config, log) : [];
   if (config.sync.isEnabled) await scheduleSyncs(engine.queues, config.sync.intervalMs / 1000);
   const metricsServer = config.metrics.isEnabled
     ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port + METRICS_PORT_STEP, log })

@@ -1,23 +1,18 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { exitOf, spawnNode } from '../lib/children.ts';
-import { consoleLog } from '../lib/console-log.ts';
-import { prepare } from '../lib/prepared.ts';
+import { readdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { runNode } from '../lib/run-node.ts';
+import { type Command, CommandError } from './command.ts';
+import { withServices } from './provide.ts';
 
-/** Runs one benchmark on throwaway servers; `--json` prints its result as one object. */
-export async function bench([name = '', ...args]: string[]): Promise<number> {
-  const known = readdirSync('bench')
-    .filter((file) => file.endsWith('.ts'))
+const FOLDER = fileURLToPath(new URL('../../bench/', import.meta.url));
+
+/** Runs `bench/<name>.ts` on throwaway servers; what follows the name is for it. */
+export const bench: Command = async ([name = '', ...args]) => {
+  const names = (await readdir(FOLDER))
+    .filter((file) => /^[a-z][a-z-]*\.ts$/.test(file))
     .map((file) => file.slice(0, -3));
-  if (!existsSync(`bench/${name}.ts`)) throw new Error(`say which: npm run bench -- ${known.join(' | ')} [--json]`);
-  const services = await prepare({ throwaway: true, scale: 'small', today: '2025-09-10', log: consoleLog });
-  try {
-    return await exitOf(
-      spawnNode(`bench/${name}.ts`, args, {
-        env: { ...services.urls, NODE_ENV: 'test' },
-        nodeArgs: ['--max-semi-space-size=32', '--expose-gc'],
-      }),
-    );
-  } finally {
-    await services.stop();
+  if (!names.includes(name)) {
+    throw new CommandError(`npm run bench -- <name> [--json]; the measurements are: ${names.join(', ') || 'none yet'}`);
   }
-}
+  return withServices({ throwaway: true }, ({ urls }) => runNode([`${FOLDER}${name}.ts`, ...args], { env: urls }));
+};

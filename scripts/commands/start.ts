@@ -15,7 +15,7 @@ const dataDir = (): string => process.env.DATA_DIR ?? '.data';
 async function run(roles: readonly Role[]): Promise<number> {
   const startedMs = Date.now();
   // Migrating and seeding go on while the web process loads its modules.
-  const services = await prepare({ dataDir: dataDir(), scale: 'small', log: consoleLog });
+  const services = await prepare({ dataDir: dataDir(), scale: 'full', log: consoleLog });
   const children: ChildProcess[] = [];
   let isStopping = false;
   const stop = (): void => {

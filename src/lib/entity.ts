@@ -37,7 +37,7 @@ export interface ParentLink {
 export interface RefusalRule {
   code: string;
   message: string;
-  /** SQL over `incoming` (the write's columns) and `stored` (the present row, found by the conflict columns). */
+  /** SQL over `incoming` (the write's columns) and `stored` (the present row by the conflict columns; all null when there is none). */
   when: string;
 }
 

@@ -71,7 +71,7 @@ export class ActivityLog {
     const stored = await this.#db
       .collection('activity_logs')
       .find(query)
-      .sort({ at: -1 })
+      .sort({ at: -1, _id: -1 })
       .limit(filter.limit + pending.length)
       .toArray();
     const lines = new Map<string, Document>();
@@ -79,9 +79,11 @@ export class ActivityLog {
       lines.set(String(_id), { id: String(_id), ...line, at: (line.at as Date).toISOString() });
     }
     for (const line of pending) lines.set(line.id as string, { ...line, pending: true });
-    return [...lines.values()].sort((a, b) => (a.at! < b.at! ? 1 : -1)).slice(0, filter.limit);
+    return [...lines.values()].sort(newestFirst).slice(0, filter.limit);
   }
 }
+
+const newestFirst = (a: Document, b: Document): number => (`${a.at}${a.id}` < `${b.at}${b.id}` ? 1 : -1);
 
 const matches = (line: Document, { actor, entity, action, from, before }: ActivityFilter): boolean =>
   (!actor || (line.actor as { user_id: string }).user_id === actor) &&

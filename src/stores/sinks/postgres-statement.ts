@@ -75,9 +75,12 @@ export function batchStatement(entity: EntityDefinition, writes: readonly StoreW
 
 function refusedClause(sink: PostgresSink): string {
   const on = sink.conflict.map((name) => `stored.${quoteName(name)} = incoming.${quoteName(name)}`).join(' AND ');
+  const version = quoteName(sink.version);
+  // A write that comes again after a newer one is stale, not refused: the state that speaks against it is its successor's.
+  const isNews = `(stored.${version} IS NULL OR stored.${version} < incoming.${version})`;
   const rules = (sink.refuse ?? []).map(
     ({ code, when }) =>
-      `SELECT incoming.write_key, '${code}' AS code FROM incoming JOIN ${quoteName(sink.table)} stored ON ${on} WHERE ${when}`,
+      `SELECT incoming.write_key, '${code}' AS code FROM incoming LEFT JOIN ${quoteName(sink.table)} stored ON ${on} WHERE ${isNews} AND (${when})`,
   );
   return rules.length > 0 ? rules.join(' UNION ALL ') : `SELECT NULL::text AS write_key, NULL::text AS code WHERE false`;
 }
@@ -154,7 +157,7 @@ function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: re
   const key = sink.conflict[0]!;
   const names = Object.keys(columns);
   const rows = new Rows({
-    [key]: entity.columns[key]!,
+    [key]: entity.columns[entity.key[0]!]!,
     ...columns,
     ...Object.fromEntries(names.map((name) => [`has_${name}`, boolean])),
     json_patch: { type: 'jsonb' },

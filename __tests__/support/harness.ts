@@ -1,0 +1,193 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Worker } from 'bullmq';
+import pg from 'pg';
+import { afterAll, beforeAll } from 'vitest';
+import { requestSync } from '../../queues/request-sync.ts';
+import type { SyncRun } from '../../queues/sync-runs.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { type Container, createContainer } from '../../src/container.ts';
+import { startEngine } from '../../src/engine.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import type { Logger } from '../../src/lib/logger.ts';
+import { startSyncWorkers } from '../../src/sync-workers.ts';
+import { DEMO_PASSWORD, TEMPLATE, TODAY } from './template.ts';
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // Tests look into answers of every shape.
+  // biome-ignore lint/suspicious/noExplicitAny: see above
+  body: any;
+}
+
+export interface CallOptions {
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+export type Call = (method: string, path: string, options?: CallOptions) => Promise<Answer>;
+
+export interface LogLine {
+  level: string;
+  message: string;
+  fields: object | undefined;
+}
+
+/** A logger that keeps its lines for the test to look at. */
+export function createTestLog(): Logger & { lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const add = (level: string) => (message: string, fields?: object) => void lines.push({ level, message, fields });
+  const log = { lines, debug: add('debug'), info: add('info'), warn: add('warn'), error: add('error'), child: () => log };
+  return log;
+}
+
+/** Access tokens live 15 min of the test's own clock. */
+const FRESH_MS = 10 * 60_000;
+
+/** Half past eight on the school's day. */
+export class TestClock implements Clock {
+  #now = Date.parse(`${TODAY}T08:30:00+05:30`);
+
+  now(): Date {
+    return new Date(this.#now);
+  }
+
+  set(instant: string): void {
+    this.#now = Date.parse(instant);
+  }
+}
+
+/** One school of its own: a copy of the seeded database, an own Redis prefix and MongoDB database, the real app and workers. */
+export class SchoolHarness {
+  readonly clock = new TestClock();
+  readonly log = createTestLog();
+  readonly prefix = `t${randomBytes(5).toString('hex')}`;
+  container!: Container;
+  knexUrl = '';
+  baseUrl = '';
+  #worker!: Container;
+  #workers: Worker[] = [];
+  #server!: Server;
+  readonly #tokens = new Map<string, { token: string; atMs: number }>();
+  readonly #env: Record<string, string>;
+
+  constructor(env: Record<string, string> = {}) {
+    this.#env = env;
+  }
+
+  get engine() {
+    return this.container.engine;
+  }
+
+  async open(): Promise<void> {
+    const url = new URL(process.env.DATABASE_URL!);
+    await execute(url.href, `CREATE DATABASE ${this.prefix} TEMPLATE ${TEMPLATE}`);
+    url.pathname = `/${this.prefix}`;
+    this.knexUrl = url.href;
+    const mongo = new URL(process.env.MONGO_URL!);
+    mongo.pathname = `/${this.prefix}`;
+    const config = loadConfig({
+      NODE_ENV: 'test',
+      DATABASE_URL: url.href,
+      REDIS_URL: process.env.REDIS_URL,
+      MONGO_URL: mongo.href,
+      REDIS_PREFIX: this.prefix,
+      RATE_LIMIT_FACTOR: '1000',
+      JWT_KEYS: `test:${Buffer.alloc(32, 7).toString('base64')}`,
+      ...this.#env,
+    });
+    this.container = createContainer({ config, log: this.log, role: 'web', clock: this.clock });
+    this.#worker = createContainer({ config, log: this.log, role: 'worker', clock: this.clock });
+    await startEngine(this.container.engine, this.log);
+    await startEngine(this.#worker.engine, this.log);
+    this.#workers = await startSyncWorkers(this.#worker, config, this.log);
+    this.#server = createServer(this.container.app);
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    this.baseUrl = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.close()));
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    const { redis } = this.container.engine;
+    const leftOver = await redis.keys(`*${this.prefix}*`);
+    if (leftOver.length > 0) await redis.del(...leftOver);
+    await this.container.db.dropDatabase().catch(() => {});
+    await Promise.all([this.container.close(), this.#worker.close()]);
+    await execute(process.env.DATABASE_URL!, `DROP DATABASE ${this.prefix} WITH (FORCE)`);
+  }
+
+  /** Calls the API as somebody, or as nobody. */
+  as(login: string | undefined): Call {
+    return async (method, path, { body, headers = {} } = {}) => {
+      const token = login === undefined ? undefined : await this.token(login);
+      const response = await fetch(`${this.baseUrl}${path.startsWith('/') && !path.startsWith('/api') && !isTop(path) ? `/api/v1${path}` : path}`, {
+        method,
+        headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        redirect: 'manual',
+      });
+      const text = await response.text();
+      return { status: response.status, headers: response.headers, body: text && /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text };
+    };
+  }
+
+  async token(login: string): Promise<string> {
+    const atMs = this.clock.now().getTime();
+    const known = this.#tokens.get(login);
+    if (known && Math.abs(atMs - known.atMs) < FRESH_MS) return known.token;
+    const call = this.as(undefined);
+    const { body } = await call('POST', '/auth/login', { body: { login, password: DEMO_PASSWORD } });
+    this.#tokens.set(login, { token: body.data.access_token, atMs });
+    return body.data.access_token;
+  }
+
+  /** Runs a sync and waits for its summary. */
+  async sync(): Promise<SyncRun> {
+    const { queues, runs } = this.engine;
+    const id = await requestSync(queues, 'admin');
+    return until(async () => {
+      const run = await runs.get(id);
+      return run?.state === 'completed' ? run : undefined;
+    });
+  }
+
+  async rows(sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+    return execute(this.knexUrl, sql, values);
+  }
+}
+
+const isTop = (path: string): boolean => /^\/(healthz|readyz|admin\/queues)/.test(path);
+
+async function execute(url: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return (await client.query(sql, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Polls until there is an answer. @throws after 20 s */
+export async function until<T>(look: () => Promise<T | undefined>, mostMs = 20_000): Promise<T> {
+  const deadline = Date.now() + mostMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (Date.now() > deadline) throw new Error(`nothing came within ${mostMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Opens a school for a test file and closes it afterwards. */
+export function useSchool(env: Record<string, string> = {}): SchoolHarness {
+  const school = new SchoolHarness(env);
+  beforeAll(() => school.open());
+  afterAll(() => school.close());
+  return school;
+}

@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+import { percentageBp, prefillOf, requireEditableDay } from '../../src/services/attendance/attendance-rules.ts';
+
+describe('attendance rules', () => {
+  it('AT3 leaves excused days out and counts half days half', () => {
+    expect(percentageBp({ present: 15, late: 1, half_day: 2, absent: 1, excused: 1, on_duty: 0 })).toBe(8947);
+    expect(percentageBp({ present: 0, late: 0, half_day: 0, absent: 0, excused: 3, on_duty: 0 })).toBeNull();
+  });
+
+  it('AT2 prefills by the part of the leave', () => {
+    expect([prefillOf('full'), prefillOf('am'), prefillOf('pm')]).toEqual(['excused', 'half_day', 'half_day']);
+  });
+
+  it('AT1 counts school days, not calendar days, for the edit window', () => {
+    const days = [
+      { date: '2025-09-05', isOpen: true, reason: null },
+      { date: '2025-09-06', isOpen: false, reason: 'Saturday' },
+      { date: '2025-09-07', isOpen: false, reason: 'Sunday' },
+      { date: '2025-09-08', isOpen: true, reason: null },
+      { date: '2025-09-09', isOpen: true, reason: null },
+    ];
+    const facts = { on: '2025-09-05', today: '2025-09-09', days, editWindowDays: 2, isTermLocked: false, isAdmin: false };
+    expect(() => requireEditableDay(facts)).not.toThrow();
+    expect(() => requireEditableDay({ ...facts, editWindowDays: 1 })).toThrow(/edit/i);
+    expect(() => requireEditableDay({ ...facts, isTermLocked: true })).toThrow(/locked/i);
+  });
+});

@@ -1,0 +1,39 @@
+import { runSeed } from '../../seeds/run.ts';
+import type { Scale } from '../../seeds/scale.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { progressLog } from '../lib/progress-log.ts';
+import type { ProvidedServices } from '../services/provide-services.ts';
+import { CommandError, optionOf } from './command.ts';
+
+export interface DemoSchoolOptions {
+  scale: Scale;
+  today?: string;
+}
+
+export const DEMO_SCHOOL_ARGS = ['--scale=', '--today='] as const;
+
+/** Reads `--scale` and `--today`. */
+export function demoSchoolOptions(args: readonly string[], fallback: Scale): DemoSchoolOptions {
+  const scale = optionOf(args, 'scale') ?? fallback;
+  const today = optionOf(args, 'today') ?? (process.env.SEED_TODAY || undefined);
+  if (scale !== 'small' && scale !== 'full') throw new CommandError('--scale must be small or full');
+  if (today !== undefined && !isDate(today)) throw new CommandError('--today must be a date like 2025-09-10');
+  return { scale, ...(today === undefined ? {} : { today }) };
+}
+
+/**
+ * Seeds the demo school unless there is a school. Outside development its logins would be open doors, so it then needs a
+ * DEMO_PASSWORD of the operator's own.
+ *
+ * @throws CommandError when there is none
+ */
+export async function seedDemoSchool({ urls }: ProvidedServices, options: DemoSchoolOptions): Promise<void> {
+  const password = loadConfig({ ...process.env, ...urls }).auth.demoPassword;
+  if (!password) throw new CommandError('Set DEMO_PASSWORD (10 characters or more): in production it has no default');
+  await runSeed({ databaseUrl: urls.DATABASE_URL, mongoUrl: urls.MONGO_URL, ...options, password, log: progressLog });
+}
+
+const isDate = (text: string): boolean => {
+  const date = new Date(`${text}T00:00:00Z`);
+  return /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+};
