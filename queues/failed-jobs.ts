@@ -18,7 +18,8 @@ export async function replay(queues: Queues, failedWrites: FailedWrites, record:
     await job.retry();
     return job.id!;
   }
-  if (job && (state === 'waiting' || state === 'active' || state === 'delayed')) return job.id!;
+  // One that is active may have read the payload before its repair.
+  if (job && (state === 'waiting' || state === 'delayed')) return job.id!;
   const jobId = `${failedWriteJobId(record.entity, record.key, record.version)}-${Date.now()}`;
   await failedWrites.update({ ...record, jobId });
   await addFailedJob(queues, record.entity, record.key, jobId);
