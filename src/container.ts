@@ -17,6 +17,7 @@ import { createEngineMetrics, type EngineMetrics } from './metrics.ts';
 import { AuthService } from './services/auth/auth-service.ts';
 import { AuthStore } from './services/auth/auth-store.ts';
 import { createAuthRoutes } from './services/auth/auth.routes.ts';
+import { LoginGuard } from './services/auth/login-guard.ts';
 import { can } from './services/auth/permissions.ts';
 import { Sessions } from './services/auth/sessions.ts';
 import { Tokens } from './services/auth/tokens.ts';
@@ -74,7 +75,8 @@ export function createContainer({ config, log, role, clock = systemClock, isStop
   const tokens = new Tokens(signingKeys(config, log));
   const store = new AuthStore(knex);
   const sessions = new Sessions({ store, cache, tokens, schoolDate: async () => schoolDateOf(clock.now(), await school.timezone()) });
-  const auth = new AuthService({ store, redis, failureKey: (login) => keys.cache(`auth:fail:${login}`), tokens });
+  const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
+  const auth = new AuthService({ store, guard, tokens, sessions, log });
   const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const app = createApp({

@@ -7,7 +7,8 @@ export interface LoginRow {
   passwordHash: string | null;
   status: 'invited' | 'active' | 'suspended' | 'archived';
   isPasswordTemporary: boolean;
-  epoch: number;
+  /** A lock that outlives the counter in Redis (A2). */
+  lockedUntil: string | null;
 }
 
 export interface SessionRow {
@@ -21,6 +22,9 @@ export interface SessionRow {
   revokedAt: string | null;
 }
 
+/** A refresh raises it by one (A3). */
+export const FIRST_GENERATION = 1;
+
 /** Auth's questions to PostgreSQL. */
 export class AuthStore {
   readonly #knex: Knex;
@@ -31,26 +35,26 @@ export class AuthStore {
 
   async findLogin(login: string): Promise<LoginRow | undefined> {
     const result = await this.#knex.raw(
-      `SELECT id, login, password_hash AS "passwordHash", status, is_password_temporary AS "isPasswordTemporary", token_epoch AS epoch
+      `SELECT id, login, password_hash AS "passwordHash", status, is_password_temporary AS "isPasswordTemporary", locked_until_at AS "lockedUntil"
        FROM users WHERE lower(login) = lower(?)`,
       [login],
     );
     return result.rows[0];
   }
 
+  /** Opens a session and notes the login, in one statement. */
   async addSession(session: { sid: string; userId: string; ip: string; userAgent: string; expiresAt: Date; now: Date }): Promise<void> {
-    const { sid, userId, ip, userAgent, expiresAt, now } = session;
-    await this.#knex('user_sessions').insert({
-      id: sid,
-      user_id: userId,
-      generation: 1,
-      rotated_at: now,
-      ip,
-      user_agent: userAgent,
-      expires_at: expiresAt,
-      created_at: now,
-      updated_at: now,
-    });
+    await this.#knex.raw(
+      `WITH login AS (UPDATE users SET last_login_at = :now, failed_logins = 0, locked_until_at = NULL WHERE id = :userId)
+       INSERT INTO user_sessions (id, user_id, generation, rotated_at, ip, user_agent, expires_at, created_at, updated_at)
+       VALUES (:sid, :userId, ${FIRST_GENERATION}, :now, :ip, :userAgent, :expiresAt, :now, :now)`,
+      session,
+    );
+  }
+
+  /** Notes a failed login for those who look after accounts; the lock itself is counted in Redis. */
+  async noteFailure(userId: string, failures: number, lockedUntil: Date | null): Promise<void> {
+    await this.#knex.raw('UPDATE users SET failed_logins = ?, locked_until_at = ? WHERE id = ?', [failures, lockedUntil, userId]);
   }
 
   async findSession(sid: string): Promise<SessionRow | undefined> {

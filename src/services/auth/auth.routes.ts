@@ -25,8 +25,15 @@ export const createAuthRoutes = ({ auth }: { auth: AuthService }): Route[] => [
     }),
     errors: ['BAD_CREDENTIALS', 'SUSPENDED', 'LOCKED'],
     async handle({ body, ip, userAgent, now }) {
-      const { accessToken, expiresIn, isPasswordTemporary, user } = await auth.login(body.login, body.password, { ip, userAgent, now });
-      return ok({ access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn, is_password_temporary: isPasswordTemporary, user });
+      const { accessToken, refreshToken, expiresIn, isPasswordTemporary, user } = await auth.login(body.login, body.password, { ip, userAgent, now });
+      return ok({
+        access_token: accessToken,
+        refresh_token: refreshToken,
+        token_type: 'Bearer',
+        expires_in: expiresIn,
+        is_password_temporary: isPasswordTemporary,
+        user,
+      });
     },
   }),
 ];

@@ -1,11 +1,12 @@
+import { LRUCache } from 'lru-cache';
 import type { Cache } from '../../cache/cache.ts';
-import { InvalidTokenError, SessionEndedError, UnauthenticatedError } from '../../errors/catalogue.ts';
+import { ExpiredTokenError, InvalidTokenError, SessionEndedError, UnauthenticatedError } from '../../errors/catalogue.ts';
 import type { Actor, Role, Scopes } from '../../lib/actor.ts';
 import type { AuthStore } from './auth-store.ts';
 import type { AccessClaims, Tokens } from './tokens.ts';
 
 /** What a login is worth: who, which roles, which rows. Kept in Redis, loaded from PostgreSQL at a miss. */
-interface Session {
+export interface Session {
   userId: string;
   login: string;
   name: string;
@@ -20,12 +21,14 @@ interface Known {
   claims: AccessClaims;
   actor: Actor;
   checkedAtMs: number;
+  /** A check under way, which requests of the same moment share. */
+  checking?: Promise<Actor> | undefined;
 }
 
 /** DOMAIN §7 `session:{token}` */
 const SESSION_SECONDS = 30 * 60;
-/** A login in use goes on while PostgreSQL is down, as long as its own lifetime allows. */
-const STALE_SECONDS = 30 * 86_400;
+/** A login in use goes on for so long while PostgreSQL is down. */
+const STALE_SECONDS = 86_400;
 /** A4: other processes notice a suspension within a second. */
 const RECHECK_MS = 1_000;
 const MOST_TOKENS = 20_000;
@@ -41,7 +44,7 @@ export class Sessions {
   readonly #cache: Cache;
   readonly #tokens: Tokens;
   readonly #schoolDate: () => Promise<string>;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new LRUCache<string, Known>({ max: MOST_TOKENS });
 
   constructor(deps: { store: AuthStore; cache: Cache; tokens: Tokens; schoolDate: () => Promise<string> }) {
     this.#store = deps.store;
@@ -54,36 +57,56 @@ export class Sessions {
   authenticate(authorization: string | undefined, nowMs: number): Actor | Promise<Actor> {
     if (!authorization) throw new UnauthenticatedError();
     const known = this.#known.get(authorization);
-    if (known && nowMs - known.checkedAtMs < RECHECK_MS && known.claims.expiresAtMs > nowMs) return known.actor;
-    return this.#check(authorization, known, nowMs);
+    if (!known) return this.#check(authorization, undefined, nowMs);
+    if (known.claims.expiresAtMs <= nowMs) throw new ExpiredTokenError();
+    return nowMs - known.checkedAtMs < RECHECK_MS ? known.actor : this.#recheck(authorization, known, nowMs);
   }
 
-  /** Ends what this process remembers of a login; others follow within a second. */
+  /** Loads a new login, so that its first request finds it in Redis even if PostgreSQL is down by then. */
+  async open(sid: string): Promise<Session> {
+    const session = await this.#load(sid);
+    if (!session) throw new SessionEndedError();
+    return session;
+  }
+
+  /** Forgets a login whose row or rights have changed; other processes follow within a second (A4). */
   async forget(sid: string): Promise<void> {
-    for (const [token, { claims }] of this.#known) if (claims.sid === sid) this.#known.delete(token);
+    for (const [token, { claims }] of this.#known.entries()) if (claims.sid === sid) this.#known.delete(token);
     await this.#cache.drop(sessionKey(sid));
   }
 
+  #recheck(authorization: string, known: Known, nowMs: number): Promise<Actor> {
+    known.checking ??= this.#check(authorization, known, nowMs).finally(() => {
+      known.checking = undefined;
+    });
+    return known.checking;
+  }
+
   async #check(authorization: string, known: Known | undefined, nowMs: number): Promise<Actor> {
-    const token = /^Bearer ([A-Za-z0-9_.-]+)$/i.exec(authorization)?.[1];
-    if (!token) throw new InvalidTokenError('send Authorization: Bearer <access token>');
-    const claims = known && known.claims.expiresAtMs > nowMs ? known.claims : await this.#tokens.verify(token, nowMs);
-    const session = await this.#load(claims.sid);
-    if (!session || !session.isActive || session.epoch !== claims.epoch || session.userId !== claims.userId || session.expiresAtMs <= nowMs) {
+    const claims = known?.claims ?? (await this.#verify(authorization, nowMs));
+    let session: Session | null;
+    try {
+      session = await this.#load(claims.sid);
+    } catch (error) {
+      // Neither Redis nor PostgreSQL knows: who was let in a second ago may go on until the token expires.
+      if (!known) throw error;
+      known.checkedAtMs = nowMs;
+      return known.actor;
+    }
+    if (!session?.isActive || session.epoch !== claims.epoch || session.userId !== claims.userId || session.expiresAtMs <= nowMs) {
       this.#known.delete(authorization);
       throw new SessionEndedError();
     }
-    const actor: Actor = {
-      userId: session.userId,
-      login: session.login,
-      name: session.name,
-      roles: session.roles,
-      sid: claims.sid,
-      scopes: async () => session.scopes,
-    };
-    if (this.#known.size >= MOST_TOKENS && !known) this.#known.delete(this.#known.keys().next().value!);
+    const { userId, login, name, roles, scopes } = session;
+    const actor: Actor = { userId, login, name, roles, sid: claims.sid, scopes: async () => scopes };
     this.#known.set(authorization, { claims, actor, checkedAtMs: nowMs });
     return actor;
+  }
+
+  async #verify(authorization: string, nowMs: number): Promise<AccessClaims> {
+    const token = /^Bearer ([A-Za-z0-9_.-]+)$/i.exec(authorization)?.[1];
+    if (!token) throw new InvalidTokenError('send Authorization: Bearer <access token>');
+    return this.#tokens.verify(token, nowMs);
   }
 
   async #load(sid: string): Promise<Session | null> {

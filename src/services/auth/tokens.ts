@@ -1,3 +1,4 @@
+import { createHmac, hkdfSync } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import type { SigningKey } from '../../config/index.ts';
 import { ExpiredTokenError, InvalidTokenError } from '../../errors/catalogue.ts';
@@ -14,6 +15,7 @@ export interface AccessClaims {
 
 const ALGORITHM = 'HS256';
 const ISSUER = 'schools24';
+const REFRESH_KEY_BYTES = 32;
 
 /** A3 */
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
@@ -22,10 +24,13 @@ export const ACCESS_TOKEN_SECONDS = 15 * 60;
 export class Tokens {
   readonly #keys: Map<string, Uint8Array>;
   readonly #signing: SigningKey;
+  readonly #refreshKey: Buffer;
 
   constructor(keys: readonly SigningKey[]) {
     this.#signing = keys[0]!;
     this.#keys = new Map(keys.map(({ id, secret }) => [id, secret]));
+    // A key of its own: what signs one kind of token must not vouch for another.
+    this.#refreshKey = Buffer.from(hkdfSync('sha256', this.#signing.secret, '', 'refresh token', REFRESH_KEY_BYTES));
   }
 
   sign({ userId, sid, roles, epoch }: Omit<AccessClaims, 'expiresAtMs'>, nowMs: number): Promise<string> {
@@ -37,6 +42,12 @@ export class Tokens {
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + ACCESS_TOKEN_SECONDS)
       .sign(this.#signing.secret);
+  }
+
+  /** `sid.generation.mac` (A3): it proves itself, so nothing secret is stored. */
+  signRefresh(sid: string, generation: number): string {
+    const content = `${sid}.${generation}`;
+    return `${content}.${createHmac('sha256', this.#refreshKey).update(content).digest('base64url')}`;
   }
 
   /** @throws ExpiredTokenError, InvalidTokenError */
