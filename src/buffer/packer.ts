@@ -91,17 +91,37 @@ const DAY_MS = 86_400_000;
 /** Days and milliseconds are stored from this day on, so that they stay positive: 1900-01-01. */
 const EPOCH_MS = Date.UTC(1900, 0, 1);
 const EPOCH_DAYS = EPOCH_MS / DAY_MS;
+/** The first instant whose ISO text has more than four digits for the year. */
+const END_MS = Date.UTC(10_000, 0, 1);
 
-const zigzag = (value: number): number => (value < 0 ? -value * 2 - 1 : value * 2);
-const unzigzag = (value: number): number => (value % 2 === 1 ? -(value + 1) / 2 : value / 2);
+/**
+ * Zigzag varint. The sign bit is put in and taken out by itself: twice a large number would be more than a double holds
+ * exactly.
+ */
+function writeInteger(value: number, out: Scratch): void {
+  const isNegative = value < 0;
+  const size = isNegative ? -value - 1 : value;
+  const first = (size % 64) * 2 + (isNegative ? 1 : 0);
+  if (size < 64) out.byte(first);
+  else {
+    out.byte(first | 0x80);
+    out.varint(Math.floor(size / 64));
+  }
+}
+
+function readInteger(input: Cursor): number {
+  const first = input.byte();
+  const size = ((first & 0x7f) >> 1) + (first < 0x80 ? 0 : input.varint() * 64);
+  return first % 2 === 1 ? -size - 1 : size;
+}
 
 const integer: [Write, Read, Pour] = [
   (value, out) => {
     if (!Number.isSafeInteger(value)) throw new PackError('not a safe integer');
-    out.varint(zigzag(value as number));
+    writeInteger(value as number, out);
   },
-  (input) => unzigzag(input.varint()),
-  (input, target) => target.integer(unzigzag(input.varint())),
+  readInteger,
+  (input, target) => target.integer(readInteger(input)),
 ];
 
 /** Dates repeat: a school's documents of a term share a few hundred. */
@@ -182,7 +202,7 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
   timestamptz: [
     (value, out) => {
       const ms = Date.parse(value as string) - EPOCH_MS;
-      if (!(ms >= 0 && ms < 2 ** 48)) throw new PackError('not an instant');
+      if (!(ms >= 0 && ms < END_MS - EPOCH_MS)) throw new PackError('not an instant');
       out.reserve(6);
       out.fixed.writeUIntBE(ms, out.fixedLength, 6);
       out.fixedLength += 6;

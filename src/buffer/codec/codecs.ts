@@ -31,7 +31,11 @@ const lz4Codec: Codec = {
   id: 2,
   name: 'lz4',
   encode: (texts, dictionary) => lz4.compressSync(texts, dictionary),
-  decode: (data, dictionary) => lz4.uncompressSync(data, dictionary),
+  decode: (data, dictionary) => {
+    // The library allocates what the first four bytes say before it looks further: up to 4 GiB for a damaged payload.
+    if (data.length < 4 || data.readUInt32LE(0) > MAX_TEXT_BYTES) throw new Error('not an lz4 payload');
+    return lz4.uncompressSync(data, dictionary);
+  },
 };
 
 /** Asynchronous, on the thread pool: for large payloads that would hold up the event loop. */
