@@ -6,14 +6,19 @@ const WRONG = 'not the password';
 
 describe('login', () => {
   const school = useSchool();
-  const login = (name: string, password = DEMO_PASSWORD) => school.as(undefined)('POST', '/auth/login', { body: { login: name, password } });
+  const login = (name: string, password = DEMO_PASSWORD) =>
+    school.as(undefined)('POST', '/auth/login', { body: { login: name, password } });
   const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
 
   it('answers with tokens that open the caller’s own page', async () => {
     const { status, body, headers } = await login('teacher001');
     expect(status).toBe(200);
     expect(headers.get('cache-control')).toBe('no-store');
-    expect(body.data).toMatchObject({ expires_in: 900, is_password_temporary: false, user: { login: 'teacher001', roles: ['teacher'] } });
+    expect(body.data).toMatchObject({
+      expires_in: 900,
+      is_password_temporary: false,
+      user: { login: 'teacher001', roles: ['teacher'] },
+    });
     const me = await school.as(undefined)('GET', '/auth/me', bearer(body.data.access_token));
     expect(me.body.data.login).toBe('teacher001');
     expect(me.body.data.scopes.class_subjects.length).toBeGreaterThan(0);
@@ -23,8 +28,16 @@ describe('login', () => {
     await login('student0002', WRONG);
     const { body } = await login('STUDENT0002');
     const [sid, generation] = body.data.refresh_token.split('.');
-    const [session] = await school.rows('SELECT s.generation, u.failed_logins, u.last_login_at = s.created_at AS noted, s.expires_at - s.created_at AS life FROM user_sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1', [sid]);
-    expect(session).toMatchObject({ generation: Number(generation), failed_logins: 0, noted: true, life: { days: 30 } });
+    const [session] = await school.rows(
+      'SELECT s.generation, u.failed_logins, u.last_login_at = s.created_at AS noted, s.expires_at - s.created_at AS life FROM user_sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1',
+      [sid],
+    );
+    expect(session).toMatchObject({
+      generation: Number(generation),
+      failed_logins: 0,
+      noted: true,
+      life: { days: 30 },
+    });
   });
 
   it('gives roles and scopes of somebody who is a teacher and a parent', async () => {
@@ -35,7 +48,9 @@ describe('login', () => {
   });
 
   it('hides a child from a blocked guardian', async () => {
-    const [blocked] = await school.rows('SELECT u.login FROM student_guardians sg JOIN guardians g ON g.id = sg.guardian_id JOIN users u ON u.id = g.user_id WHERE sg.is_blocked');
+    const [blocked] = await school.rows(
+      'SELECT u.login FROM student_guardians sg JOIN guardians g ON g.id = sg.guardian_id JOIN users u ON u.id = g.user_id WHERE sg.is_blocked',
+    );
     const { body } = await school.as(blocked!.login as string)('GET', '/auth/me');
     expect(body.data.scopes.children).toEqual([]);
   });
@@ -67,14 +82,17 @@ describe('login', () => {
     expect(median(unknown) / median(wrong)).toBeLessThan(1.6);
   });
 
-  it.each(['student0004', 'no-such-login'])('A2: locks %s after five failures, also for the right password', async (name) => {
-    for (let attempt = 0; attempt < 5; attempt++) expect((await login(name, WRONG)).status).toBe(401);
-    const { status, body, headers } = await login(name);
-    expect(status).toBe(429);
-    expect(body.code).toBe('LOCKED');
-    expect(Number(headers.get('retry-after'))).toBeGreaterThan(890);
-    expect(Number(headers.get('retry-after'))).toBeLessThanOrEqual(900);
-  });
+  it.each(['student0004', 'no-such-login'])(
+    'A2: locks %s after five failures, also for the right password',
+    async (name) => {
+      for (let attempt = 0; attempt < 5; attempt++) expect((await login(name, WRONG)).status).toBe(401);
+      const { status, body, headers } = await login(name);
+      expect(status).toBe(429);
+      expect(body.code).toBe('LOCKED');
+      expect(Number(headers.get('retry-after'))).toBeGreaterThan(890);
+      expect(Number(headers.get('retry-after'))).toBeLessThanOrEqual(900);
+    },
+  );
 
   it('A2: lets no more than five of many attempts at the same time reach the password', async () => {
     const answers = await Promise.all(Array.from({ length: 30 }, () => login('student0005', WRONG)));
@@ -84,7 +102,11 @@ describe('login', () => {
 
   it('A2: a lock outlives the counter in Redis', async () => {
     for (let attempt = 0; attempt < 5; attempt++) await login('student0006', WRONG);
-    await until(async () => ((await school.rows("SELECT locked_until_at FROM users WHERE login = 'student0006'"))[0]!.locked_until_at ? true : undefined));
+    await until(async () =>
+      (await school.rows("SELECT locked_until_at FROM users WHERE login = 'student0006'"))[0]!.locked_until_at
+        ? true
+        : undefined,
+    );
     await school.engine.redis.del(school.engine.keys.cache('auth:fail:student0006'));
     expect((await login('student0006')).body.code).toBe('LOCKED');
   });
@@ -118,6 +140,7 @@ describe('login', () => {
     const { body } = await login('student0009');
     await login('student0009', WRONG);
     const text = JSON.stringify(school.log.lines);
-    for (const secret of [DEMO_PASSWORD, WRONG, body.data.access_token, body.data.refresh_token]) expect(text).not.toContain(secret);
+    for (const secret of [DEMO_PASSWORD, WRONG, body.data.access_token, body.data.refresh_token])
+      expect(text).not.toContain(secret);
   });
 });

@@ -55,7 +55,10 @@ export class AuthService {
    */
   async login(login: string, password: string, { ip, userAgent, now }: LoginOrigin): Promise<Login> {
     const attempts = await this.#guard.attempt(login);
-    const row = await this.#store.findLogin(login);
+    const row = await this.#store.findLogin(login).catch(async (error: unknown) => {
+      await this.#guard.takeBack(login);
+      throw error;
+    });
     const lockedMs = row?.lockedUntil ? Date.parse(row.lockedUntil) - now.getTime() : 0;
     if (lockedMs > 0) throw lockedFor(Math.ceil(lockedMs / 1000));
     const isRight = await verify(row?.passwordHash ?? (await this.#decoyHash), password).catch(() => false);
@@ -67,7 +70,14 @@ export class AuthService {
     await this.#guard.succeed(login);
     if (row.status !== 'active') throw new SuspendedError();
     const sid = newId();
-    await this.#store.addSession({ sid, userId: row.id, ip: ip || NO_ADDRESS, userAgent, expiresAt: new Date(now.getTime() + SESSION_SECONDS * 1000), now });
+    await this.#store.addSession({
+      sid,
+      userId: row.id,
+      ip: ip || NO_ADDRESS,
+      userAgent,
+      expiresAt: new Date(now.getTime() + SESSION_SECONDS * 1000),
+      now,
+    });
     const { epoch, roles, name } = await this.#sessions.open(sid);
     return {
       accessToken: await this.#tokens.sign({ userId: row.id, sid, roles, epoch }, now.getTime()),

@@ -43,7 +43,14 @@ export class AuthStore {
   }
 
   /** Opens a session and notes the login, in one statement. */
-  async addSession(session: { sid: string; userId: string; ip: string; userAgent: string; expiresAt: Date; now: Date }): Promise<void> {
+  async addSession(session: {
+    sid: string;
+    userId: string;
+    ip: string;
+    userAgent: string;
+    expiresAt: Date;
+    now: Date;
+  }): Promise<void> {
     await this.#knex.raw(
       `WITH login AS (UPDATE users SET last_login_at = :now, failed_logins = 0, locked_until_at = NULL WHERE id = :userId)
        INSERT INTO user_sessions (id, user_id, generation, rotated_at, ip, user_agent, expires_at, created_at, updated_at)
@@ -54,7 +61,11 @@ export class AuthStore {
 
   /** Notes a failed login for those who look after accounts; the lock itself is counted in Redis. */
   async noteFailure(userId: string, failures: number, lockedUntil: Date | null): Promise<void> {
-    await this.#knex.raw('UPDATE users SET failed_logins = ?, locked_until_at = ? WHERE id = ?', [failures, lockedUntil, userId]);
+    await this.#knex.raw('UPDATE users SET failed_logins = ?, locked_until_at = ? WHERE id = ?', [
+      failures,
+      lockedUntil,
+      userId,
+    ]);
   }
 
   async findSession(sid: string): Promise<SessionRow | undefined> {
@@ -72,8 +83,15 @@ export class AuthStore {
     return result.rows[0];
   }
 
-  async findContact(userId: string): Promise<{ email: string | null; phone: string | null; prefs: Record<string, unknown>; version: number; status: string } | undefined> {
-    const result = await this.#knex.raw('SELECT email, phone, prefs, version, status FROM users WHERE id = ?', [userId]);
+  async findContact(
+    userId: string,
+  ): Promise<
+    | { email: string | null; phone: string | null; prefs: Record<string, unknown>; version: number; status: string }
+    | undefined
+  > {
+    const result = await this.#knex.raw('SELECT email, phone, prefs, version, status FROM users WHERE id = ?', [
+      userId,
+    ]);
     return result.rows[0];
   }
 
@@ -124,10 +142,12 @@ export class AuthStore {
       teaches: teaches.rows as TaughtSubject[],
       homerooms: homerooms.rows as ClassRef[],
       ownClass: ownClass.rows[0] ?? null,
-      children: (children.rows as (Omit<Child, 'class'> & { classId: string | null; className: string })[]).map(({ classId, className, ...child }) => ({
-        ...child,
-        class: classId === null ? null : { id: classId, name: className },
-      })),
+      children: (children.rows as (Omit<Child, 'class'> & { classId: string | null; className: string })[]).map(
+        ({ classId, className, ...child }) => ({
+          ...child,
+          class: classId === null ? null : { id: classId, name: className },
+        }),
+      ),
     };
   }
 }

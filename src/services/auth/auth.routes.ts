@@ -25,7 +25,11 @@ export const createAuthRoutes = ({ auth }: { auth: AuthService }): Route[] => [
     }),
     errors: ['BAD_CREDENTIALS', 'SUSPENDED', 'LOCKED'],
     async handle({ body, ip, userAgent, now }) {
-      const { accessToken, refreshToken, expiresIn, isPasswordTemporary, user } = await auth.login(body.login, body.password, { ip, userAgent, now });
+      const { accessToken, refreshToken, expiresIn, isPasswordTemporary, user } = await auth.login(
+        body.login,
+        body.password,
+        { ip, userAgent, now },
+      );
       return ok({
         access_token: accessToken,
         refresh_token: refreshToken,

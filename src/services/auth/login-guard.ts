@@ -35,7 +35,9 @@ export class LoginGuard {
    * @throws LockedError with Retry-After
    */
   async attempt(login: string): Promise<number> {
-    const commands = this.#redis as unknown as { login_attempt(...args: (string | number)[]): Promise<[number, number]> };
+    const commands = this.#redis as unknown as {
+      login_attempt(...args: (string | number)[]): Promise<[number, number]>;
+    };
     const [count, lockedSeconds] = await commands.login_attempt(this.#key(login), MOST_FAILURES, LOCK_SECONDS);
     if (lockedSeconds > 0) throw lockedFor(lockedSeconds);
     return count;
@@ -43,6 +45,11 @@ export class LoginGuard {
 
   async succeed(login: string): Promise<void> {
     await this.#redis.del(this.#key(login));
+  }
+
+  /** An attempt that never came to its password proves nothing. */
+  async takeBack(login: string): Promise<void> {
+    await this.#redis.decr(this.#key(login));
   }
 
   #key(login: string): string {

@@ -1,6 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { Cache } from '../../cache/cache.ts';
-import { ExpiredTokenError, InvalidTokenError, SessionEndedError, UnauthenticatedError } from '../../errors/catalogue.ts';
+import {
+  ExpiredTokenError,
+  InvalidTokenError,
+  SessionEndedError,
+  UnauthenticatedError,
+} from '../../errors/catalogue.ts';
 import type { Actor, Role, Scopes } from '../../lib/actor.ts';
 import type { AuthStore } from './auth-store.ts';
 import type { AccessClaims, Tokens } from './tokens.ts';
@@ -93,7 +98,12 @@ export class Sessions {
       known.checkedAtMs = nowMs;
       return known.actor;
     }
-    if (!session?.isActive || session.epoch !== claims.epoch || session.userId !== claims.userId || session.expiresAtMs <= nowMs) {
+    if (
+      !session?.isActive ||
+      session.epoch !== claims.epoch ||
+      session.userId !== claims.userId ||
+      session.expiresAtMs <= nowMs
+    ) {
       this.#known.delete(authorization);
       throw new SessionEndedError();
     }

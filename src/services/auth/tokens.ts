@@ -60,7 +60,12 @@ export class Tokens {
           if (!key) throw new errors.JOSEError('unknown key');
           return key;
         },
-        { algorithms: [ALGORITHM], issuer: ISSUER, currentDate: new Date(nowMs), requiredClaims: ['sub', 'sid', 'exp'] },
+        {
+          algorithms: [ALGORITHM],
+          issuer: ISSUER,
+          currentDate: new Date(nowMs),
+          requiredClaims: ['sub', 'sid', 'exp'],
+        },
       );
       return {
         userId: payload.sub!,
