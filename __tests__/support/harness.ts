@@ -6,11 +6,13 @@ import pg from 'pg';
 import { afterAll, beforeAll } from 'vitest';
 import { requestSync } from '../../queues/request-sync.ts';
 import type { SyncRun } from '../../queues/sync-runs.ts';
+import { runSeed } from '../../seeds/run.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import { type Container, createContainer } from '../../src/container.ts';
 import { startEngine } from '../../src/engine.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import type { Logger } from '../../src/lib/logger.ts';
+import { migrate } from '../../src/stores/postgres/migrate.ts';
 import { startSyncWorkers } from '../../src/sync-workers.ts';
 import { DEMO_PASSWORD, TEMPLATE, TODAY } from './template.ts';
 
@@ -69,7 +71,7 @@ export class SchoolHarness {
   baseUrl = '';
   #worker!: Container;
   #workers: Worker[] = [];
-  #server!: Server;
+  #server: Server | undefined;
   readonly #tokens = new Map<string, { token: string; atMs: number }>();
   readonly #env: Record<string, string>;
 
@@ -83,6 +85,7 @@ export class SchoolHarness {
 
   async open(): Promise<void> {
     const url = new URL(process.env.DATABASE_URL!);
+    await ensureTemplate();
     await execute(url.href, `CREATE DATABASE ${this.prefix} TEMPLATE ${TEMPLATE}`);
     url.pathname = `/${this.prefix}`;
     this.knexUrl = url.href;
@@ -103,15 +106,18 @@ export class SchoolHarness {
     await startEngine(this.container.engine, this.log);
     await startEngine(this.#worker.engine, this.log);
     this.#workers = await startSyncWorkers(this.#worker, config, this.log);
-    this.#server = createServer(this.container.app);
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    this.baseUrl = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    const server = createServer(this.container.app);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    this.baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.#server = server;
   }
 
   async close(): Promise<void> {
+    if (!this.#server) return; // it never opened; the reason is reported already
     await Promise.all(this.#workers.map((worker) => worker.close()));
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+    const server = this.#server;
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
     const { redis } = this.container.engine;
     const leftOver = await redis.keys(`*${this.prefix}*`);
     if (leftOver.length > 0) await redis.del(...leftOver);
@@ -159,6 +165,29 @@ export class SchoolHarness {
     return execute(this.knexUrl, sql, values);
   }
 }
+
+/** The migrated and seeded database that each file copies: made by the first file that asks, the others wait for it. */
+async function ensureTemplate(): Promise<void> {
+  const url = new URL(process.env.DATABASE_URL!);
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
+    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [TEMPLATE]);
+    if (rowCount) return;
+    const draft = `${TEMPLATE}_draft`;
+    await client.query(`DROP DATABASE IF EXISTS ${draft}`);
+    await client.query(`CREATE DATABASE ${draft}`);
+    url.pathname = `/${draft}`;
+    await migrate(url.href);
+    await runSeed({ databaseUrl: url.href, scale: 'small', today: TODAY, password: DEMO_PASSWORD });
+    await client.query(`ALTER DATABASE ${draft} RENAME TO ${TEMPLATE}`);
+  } finally {
+    await client.end();
+  }
+}
+
+const TEMPLATE_LOCK = 0x7465_6d70;
 
 const isTop = (path: string): boolean => /^\/(healthz|readyz|admin\/queues)/.test(path);
 

@@ -10,6 +10,7 @@ beforeAll(async () => {
   classSubject = (await teacher('GET', '/auth/me')).body.data.scopes.class_subjects[0].id;
 });
 
+/** Class-subjects are known once the file runs; what is wrong in these bodies is something else. */
 const body = (fields: object = {}) => ({ class_subject_ids: [classSubject], title: 'x', due_at: '2025-12-01T10:00:00Z', ...fields });
 
 describe('bad input', () => {
@@ -23,7 +24,6 @@ describe('bad input', () => {
     ['a text that is too long', body({ title: 'x'.repeat(301) }), 400, 'VALIDATION_FAILED', '/title'],
     ['no body', undefined, 400, 'VALIDATION_FAILED', undefined],
     ['endless nesting', `{"title":${'['.repeat(50_000)}${']'.repeat(50_000)}}`, 400, undefined, undefined],
-    ['an impossible window', body({ due_at: '2020-01-01T00:00:00Z' }), 422, 'BAD_WINDOW', '/due_at'],
   ])('answers %s with a clear problem and stores nothing', async (_name, sent, status, code, pointer) => {
     const before = await school.engine.buffer.stats();
     const answer = await teacher('POST', '/homework', { body: sent, headers: { 'content-type': 'application/json' } });
@@ -33,6 +33,11 @@ describe('bad input', () => {
     if (pointer) expect(answer.body.errors.map((error: { pointer: string }) => error.pointer)).toContain(pointer);
     expect(answer.body.requestId).toBe(answer.headers.get('x-request-id'));
     expect(await school.engine.buffer.stats()).toEqual(before);
+  });
+
+  it('BAD_WINDOW names the date that does not fit', async () => {
+    const answer = await teacher('POST', '/homework', { body: body({ due_at: '2020-01-01T00:00:00Z' }) });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'BAD_WINDOW', errors: [{ pointer: '/due_at' }] } });
   });
 
   it('refuses other content types with 415 and bodies beyond the limit with 413', async () => {
