@@ -7,8 +7,17 @@
 export type DriverErrorKind = 'unavailable' | 'transient' | 'permanent';
 
 /** Node and pg-pool errors that mean "no connection". */
-const CONNECTION_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT']);
-const CONNECTION_MESSAGES = /connection terminated|timeout acquiring a connection|timeout expired|client has encountered|not connected|server closed the connection|unable to acquire a connection/i;
+const CONNECTION_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+]);
+const CONNECTION_MESSAGES =
+  /connection terminated|timeout acquiring a connection|timeout expired|client has encountered|not connected|server closed the connection|unable to acquire a connection/i;
 
 /** PostgreSQL, appendix A: classes and codes. */
 const POSTGRES_PERMANENT_CLASSES = new Set(['21', '22', '23', '44', 'P0']);
@@ -23,6 +32,18 @@ interface DriverError {
   message?: string;
   name?: string;
   errorLabels?: string[];
+}
+
+/** The server could not be asked at all: its answer is unknown, and another source may stand in. */
+export function isDatabaseAway(error: unknown): boolean {
+  const { code, message = '', name = '' } = (error ?? {}) as DriverError;
+  const state = typeof code === 'string' ? code : '';
+  return (
+    CONNECTION_CODES.has(state) ||
+    CONNECTION_MESSAGES.test(message) ||
+    /^(08|53|57P)/.test(state) ||
+    /^Mongo(Network|ServerSelection)/.test(name)
+  );
 }
 
 export function classifyPostgresError(error: unknown): DriverErrorKind {

@@ -1,16 +1,18 @@
-import type { Db } from 'mongodb';
 import type { Knex } from 'knex';
+import type { Db } from 'mongodb';
 import type { Engine } from '../engine.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
 import type { Log } from '../lib/log.ts';
 import type { Route } from '../lib/route.ts';
-import { ActivityLog } from './activity-log/activity-log.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
+import { ActivityLog } from './activity-log/activity-log.ts';
 import { attendanceEntity } from './attendance/attendance.entity.ts';
 import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
-import { AttendanceService } from './attendance/attendance-service.ts';
+import { AttendanceMarks } from './attendance/attendance-marks.ts';
+import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
+import { SheetService } from './attendance/sheet-service.ts';
 import type { AuthStore } from './auth/auth-store.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
 import { createHomeworkRoutes } from './homework/homework.routes.ts';
@@ -23,11 +25,17 @@ import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
-import type { School } from './school/school.ts';
 import { createSchoolRoutes } from './school/school.routes.ts';
+import type { School } from './school/school.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
-export const entities: readonly EntityDefinition[] = [homeworkEntity, homeworkSubmissionEntity, attendanceEntity, activityLogEntity, profileEntity];
+export const entities: readonly EntityDefinition[] = [
+  homeworkEntity,
+  homeworkSubmissionEntity,
+  attendanceEntity,
+  activityLogEntity,
+  profileEntity,
+];
 
 export interface ServiceDeps {
   engine: Engine;
@@ -46,7 +54,9 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
   const homeworkStore = new HomeworkStore({ knex, cache });
   const homework = new HomeworkService({ buffer, reader, store: homeworkStore, school, activity });
   const submissions = new SubmissionService({ buffer, reader, store: homeworkStore, homework, school, activity });
-  const attendance = new AttendanceService({ buffer, reader, store: new AttendanceStore(knex), school, activity });
+  const sheets = new SheetService({ buffer, reader, school, activity });
+  const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
+  const reports = new AttendanceReports({ marks, school });
   const profiles = new ProfileService({ buffer, cache, store: authStore, activity });
   const operations = new OperationsService({ engine, activity });
   return {
@@ -54,7 +64,7 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
       ...createProfileRoutes({ profiles }),
       ...createSchoolRoutes({ school }),
       ...createHomeworkRoutes({ homework, submissions }),
-      ...createAttendanceRoutes({ attendance }),
+      ...createAttendanceRoutes({ sheets, reports }),
       ...createOperationsRoutes({ operations, activity }),
     ],
   };

@@ -5,44 +5,91 @@ import type { School } from './school/school.ts';
 /** The rows that a caller's scopes reach, as ids that lists and checks use; `all` reaches everything. */
 export interface Reach {
   all: boolean;
-  classSubjects: ReadonlySet<string>;
-  classes: ReadonlySet<string>;
+  /** T: class-subjects taught, and their classes. */
+  taught: ReadonlySet<string>;
+  taughtClasses: ReadonlySet<string>;
+  /** H: homeroom classes. */
+  homerooms: ReadonlySet<string>;
+  /** T and H: classes whose students may be seen. */
+  ledClasses: ReadonlySet<string>;
+  /** O and C: students, and the classes they are in; of these, only what concerns them. */
   students: ReadonlySet<string>;
+  followedClasses: ReadonlySet<string>;
+  /** All of the above. */
+  classes: ReadonlySet<string>;
+  /** Class-subjects of T, and all those of the other classes. */
+  classSubjects: ReadonlySet<string>;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+const EVERYTHING: Reach = {
+  all: true,
+  taught: NONE,
+  taughtClasses: NONE,
+  homerooms: NONE,
+  ledClasses: NONE,
+  students: NONE,
+  followedClasses: NONE,
+  classes: NONE,
+  classSubjects: NONE,
+};
+
+const union = (a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> => new Set([...a, ...b]);
+
 /** Turns a route's scopes into rows (DOMAIN §1): the one place that knows what T, H, O and C mean. */
-export async function reachOf(actor: Actor, scope: readonly ScopeCode[], school: School): Promise<Reach> {
-  if (scope.includes('A')) return { all: true, classSubjects: new Set(), classes: new Set(), students: new Set() };
-  const { teaches, homerooms, ownClass, studentId, children } = await actor.scopes();
-  const classSubjects = new Set<string>();
-  const classes = new Set<string>();
+export async function reachOf(
+  actor: Pick<Actor, 'scopes'>,
+  scope: readonly ScopeCode[],
+  school: Pick<School, 'classSubjects'>,
+): Promise<Reach> {
+  if (scope.includes('A')) return EVERYTHING;
+  const { teaches, homerooms: led, ownClass, studentId, children } = await actor.scopes();
+  const taught = new Set<string>();
+  const taughtClasses = new Set<string>();
+  const homerooms = new Set<string>();
   const students = new Set<string>();
-  const wholeClasses = new Set<string>();
+  const followedClasses = new Set<string>();
   if (scope.includes('T')) {
-    for (const taught of teaches) {
-      classSubjects.add(taught.classSubjectId);
-      classes.add(taught.classId);
+    for (const { classSubjectId, classId } of teaches) {
+      taught.add(classSubjectId);
+      taughtClasses.add(classId);
     }
   }
-  if (scope.includes('H')) for (const { id } of homerooms) wholeClasses.add(id);
+  if (scope.includes('H')) for (const { id } of led) homerooms.add(id);
   if (scope.includes('O')) {
     if (studentId) students.add(studentId);
-    if (ownClass) wholeClasses.add(ownClass.id);
+    if (ownClass) followedClasses.add(ownClass.id);
   }
   if (scope.includes('C')) {
     for (const child of children) {
       students.add(child.studentId);
-      if (child.class) wholeClasses.add(child.class.id);
+      if (child.class) followedClasses.add(child.class.id);
     }
   }
-  for (const id of wholeClasses) classes.add(id);
-  if (wholeClasses.size > 0) {
-    for (const { id, classId } of await school.classSubjects()) if (wholeClasses.has(classId)) classSubjects.add(id);
+  const ledClasses = union(taughtClasses, homerooms);
+  const whole = union(homerooms, followedClasses);
+  const classSubjects = new Set(taught);
+  if (whole.size > 0) {
+    for (const { id, classId } of await school.classSubjects()) if (whole.has(classId)) classSubjects.add(id);
   }
-  return { all: false, classSubjects, classes, students };
+  return {
+    all: false,
+    taught,
+    taughtClasses,
+    homerooms,
+    ledClasses,
+    students,
+    followedClasses,
+    classes: union(ledClasses, followedClasses),
+    classSubjects,
+  };
 }
 
+export type ReachKind = Exclude<keyof Reach, 'all'>;
+
+export const reaches = (reach: Reach, kind: ReachKind, id: string): boolean => reach.all || reach[kind].has(id);
+
 /** @throws NotFoundError: rows outside the caller's scope do not exist for it */
-export function requireReach(reach: Reach, kind: 'classSubjects' | 'classes' | 'students', id: string): void {
-  if (!reach.all && !reach[kind].has(id)) throw new NotFoundError();
+export function requireReach(reach: Reach, kind: ReachKind, id: string): void {
+  if (!reaches(reach, kind, id)) throw new NotFoundError();
 }

@@ -38,7 +38,17 @@ export const activityLogEntity = defineEntity({
       before: { student_id: '', status: 'present' },
       after: { student_id: '', status: 'absent', minutes_late: null, remark: null },
     },
-    { actor: { user_id: '', roles: ['student'] }, service: 'attendance', action: 'attendance.save', entity: { type: 'attendance', id: '' } },
-    { actor: { user_id: '', roles: ['admin'] }, service: 'homework', action: 'homework.update', entity: { type: 'homework_submission', id: '' } },
+    {
+      actor: { user_id: '', roles: ['student'] },
+      service: 'attendance',
+      action: 'attendance.save',
+      entity: { type: 'attendance', id: '' },
+    },
+    {
+      actor: { user_id: '', roles: ['admin'] },
+      service: 'homework',
+      action: 'homework.update',
+      entity: { type: 'homework_submission', id: '' },
+    },
   ],
 });

@@ -39,7 +39,10 @@ export class ActivityLog {
     this.#db = db;
   }
 
-  async record(context: Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>, activity: Activity): Promise<void> {
+  async record(
+    context: Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>,
+    activity: Activity,
+  ): Promise<void> {
     const { actor, requestId, ip, now } = context;
     const { service, action, entity, before, after, isLongLived } = activity;
     await this.#buffer.put('activity_log', {
@@ -60,13 +63,18 @@ export class ActivityLog {
 
   /** Newest first; `before` is the instant of the last line of the page before. */
   async list(filter: ActivityFilter): Promise<Document[]> {
-    const pending = (await this.#buffer.pendingAll('activity_log')).map(({ document }) => document).filter((line) => matches(line, filter));
+    const pending = (await this.#buffer.pendingAll('activity_log'))
+      .map(({ document }) => document)
+      .filter((line) => matches(line, filter));
     const query: Record<string, unknown> = {};
     if (filter.actor) query['actor.user_id'] = filter.actor;
     if (filter.entity) query['entity.id'] = filter.entity;
     if (filter.action) query.action = filter.action;
     if (filter.from || filter.before) {
-      query.at = { ...(filter.from ? { $gte: new Date(filter.from) } : {}), ...(filter.before ? { $lt: new Date(filter.before) } : {}) };
+      query.at = {
+        ...(filter.from ? { $gte: new Date(filter.from) } : {}),
+        ...(filter.before ? { $lt: new Date(filter.before) } : {}),
+      };
     }
     const stored = await this.#db
       .collection('activity_logs')

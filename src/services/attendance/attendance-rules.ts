@@ -1,5 +1,5 @@
 import { EditWindowOverError, FutureDateError, NotSchoolDayError, TermLockedError } from '../../errors/catalogue.ts';
-import type { SchoolDay } from '../school/school.ts';
+import type { LeavePart, SchoolDay } from '../school/school.ts';
 import type { AttendanceStatus } from './attendance.entity.ts';
 
 export interface DayFacts {
@@ -30,7 +30,11 @@ export function requireEditableDay({ on, today, days, editWindowDays, isTermLock
 }
 
 /** AT2: an approved leave prefills excused, a half-day leave half_day. */
-export const prefillOf = (part: 'full' | 'am' | 'pm'): AttendanceStatus => (part === 'full' ? 'excused' : 'half_day');
+export const prefillOf = (part: LeavePart): AttendanceStatus => (part === 'full' ? 'excused' : 'half_day');
+
+/** AT5: who is away on an approved leave is excused, not absent; present and late stand. */
+export const statusUnderLeave = (status: AttendanceStatus, leave: LeavePart | undefined): AttendanceStatus =>
+  status === 'absent' && leave === 'full' ? 'excused' : status;
 
 export interface Counts {
   present: number;

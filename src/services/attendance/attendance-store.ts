@@ -10,6 +10,14 @@ export interface StoredMark {
   remark: string | null;
 }
 
+export interface MarkQuery {
+  classId?: string;
+  studentIds?: readonly string[];
+  /** Dates, both included. */
+  from: string;
+  to: string;
+}
+
 /** Attendance's own questions to PostgreSQL; only the day's roll (period 0) counts (AT3). */
 export class AttendanceStore {
   readonly #knex: Knex;
@@ -19,7 +27,7 @@ export class AttendanceStore {
   }
 
   /** Rolls that are not void, of a class or of some students, in a range of dates. */
-  async marks({ classId, studentIds, from, to }: { classId?: string; studentIds?: readonly string[]; from: string; to: string }): Promise<StoredMark[]> {
+  async marks({ classId, studentIds, from, to }: MarkQuery): Promise<StoredMark[]> {
     const conditions = ["s.period_no = 0 AND s.status <> 'void' AND s.on_date BETWEEN :from AND :to"];
     if (classId) conditions.push('s.class_id = :classId');
     if (studentIds) conditions.push('e.student_id = ANY(:studentIds::uuid[])');
@@ -32,8 +40,11 @@ export class AttendanceStore {
   }
 
   /** Classes whose roll of a date is stored. */
-  async takenClasses(on: string): Promise<Set<string>> {
-    const result = await this.#knex.raw(`SELECT class_id FROM attendance_sheets WHERE on_date = ? AND period_no = 0 AND status <> 'void'`, [on]);
-    return new Set(result.rows.map((row: { class_id: string }) => row.class_id));
+  async takenClasses(on: string): Promise<string[]> {
+    const result = await this.#knex.raw(
+      `SELECT class_id FROM attendance_sheets WHERE on_date = ? AND period_no = 0 AND status <> 'void'`,
+      [on],
+    );
+    return result.rows.map((row: { class_id: string }) => row.class_id);
   }
 }

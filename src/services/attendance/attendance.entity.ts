@@ -29,6 +29,9 @@ export interface AttendanceEntry {
 
 export const sheetKey = (classId: string, on: string, period: number): string => `${classId}:${on}:${period}`;
 
+const TERM_IS_LOCKED =
+  'EXISTS (SELECT 1 FROM terms t WHERE t.locked_at IS NOT NULL AND incoming.on_date BETWEEN t.starts_on AND t.ends_on)';
+
 export const attendanceEntity = defineEntity({
   name: 'attendance',
   service: 'attendance',
@@ -44,7 +47,9 @@ export const attendanceEntity = defineEntity({
     taken_at: instant,
   },
   key: ['class_id', 'on_date', 'period_no'],
-  derived: { id: ({ class_id, on_date, period_no }) => sheetId(class_id as string, on_date as string, Number(period_no)) },
+  derived: {
+    id: ({ class_id, on_date, period_no }) => sheetId(class_id as string, on_date as string, Number(period_no)),
+  },
   relations: ['class_id', 'on_date'],
   fields: {
     key: 'student_id',
@@ -83,7 +88,13 @@ export const attendanceEntity = defineEntity({
     table: 'attendance_sheets',
     conflict: ['class_id', 'on_date', 'period_no'],
     version: 'version',
-    refuse: [{ code: 'SHEET_CLOSED', message: 'the sheet is closed or void', when: "stored.status <> 'open'" }],
+    refuse: [
+      {
+        code: 'SHEET_CLOSED',
+        message: 'the sheet is closed or void, or its term is locked',
+        when: `stored.status <> 'open' OR ${TERM_IS_LOCKED}`,
+      },
+    ],
     fields: {
       table: 'attendance_entries',
       conflict: ['sheet_id', 'student_id'],

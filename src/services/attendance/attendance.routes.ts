@@ -3,7 +3,8 @@ import { idParams, schoolDate, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { accepted, defineRoute, ok, type Route } from '../../lib/route.ts';
 import { STATUSES } from './attendance.entity.ts';
-import type { AttendanceService, EntryInput } from './attendance-service.ts';
+import type { AttendanceReports } from './attendance-reports.ts';
+import type { EntryInput, SheetService } from './sheet-service.ts';
 
 const SERVICE = 'attendance';
 const read = { capability: 'attendance', verb: 'r' } as const;
@@ -21,19 +22,25 @@ interface SheetBody {
 const sheetParams = Joi.object<SheetParams>({ id: uuid.required(), date: schoolDate.required() });
 const periodQuery = Joi.object<{ period: number }>({ period: Joi.number().integer().min(0).max(12).default(0) });
 
-export const createAttendanceRoutes = ({ attendance }: { attendance: AttendanceService }): Route[] => [
+export const createAttendanceRoutes = ({
+  sheets,
+  reports,
+}: {
+  sheets: SheetService;
+  reports: AttendanceReports;
+}): Route[] => [
   defineRoute<SheetParams, { period: number }>({
     method: 'GET',
     path: '/attendance/classes/:id/sheets/:date',
     service: SERVICE,
-    summary: 'A class\'s sheet of a day with its prefill',
+    summary: "A class's sheet of a day with its prefill",
     mode: 'R',
     access: read,
     params: sheetParams,
     query: periodQuery,
     async handle(context) {
       const { id, date } = context.params;
-      const sheet = await attendance.sheet(context, id, date, context.query.period);
+      const sheet = await sheets.get(context, id, date, context.query.period);
       return ok(sheet, { pending: sheet.pending }, sheet.version > 0 ? { etag: sheet.version } : {});
     },
   }),
@@ -54,7 +61,13 @@ export const createAttendanceRoutes = ({ attendance }: { attendance: AttendanceS
             status: Joi.string()
               .valid(...STATUSES)
               .required(),
-            minutes_late: Joi.number().integer().min(1).max(240).allow(null).default(null).when('status', { is: 'late', otherwise: Joi.valid(null) }),
+            minutes_late: Joi.number()
+              .integer()
+              .min(1)
+              .max(240)
+              .allow(null)
+              .default(null)
+              .when('status', { is: 'late', otherwise: Joi.valid(null) }),
             remark: Joi.string().trim().max(LIMITS.attendance_entries.remark).allow(null).default(null),
           }),
         )
@@ -62,53 +75,64 @@ export const createAttendanceRoutes = ({ attendance }: { attendance: AttendanceS
         .unique('student_id')
         .required(),
       rest: Joi.string().valid(...STATUSES),
-    }),
+    }).custom((body: SheetBody, helpers) =>
+      body.entries.length > 0 || body.rest !== undefined
+        ? body
+        : helpers.message({ custom: 'must mark somebody: give entries, or rest' }),
+    ),
     errors: ['FUTURE_DATE', 'NOT_SCHOOL_DAY', 'NOT_ENROLLED', 'EDIT_WINDOW_OVER', 'SHEET_CLOSED', 'TERM_LOCKED'],
     async handle(context) {
       const { id, date } = context.params;
       const { period } = context.query;
-      const sheet = await attendance.save(context, { classId: id, on: date, period, ...context.body }, context.ifMatch);
-      return accepted(sheet, { version: sheet.version, location: `/api/v1/attendance/classes/${id}/sheets/${date}${period > 0 ? `?period=${period}` : ''}` });
+      const sheet = await sheets.save(context, { classId: id, on: date, period, ...context.body }, context.ifMatch);
+      return accepted(sheet, {
+        version: sheet.version,
+        location: `/api/v1/attendance/classes/${id}/sheets/${date}${period > 0 ? `?period=${period}` : ''}`,
+      });
     },
   }),
   defineRoute<{ id: string }, { from: string; to: string }>({
     method: 'GET',
     path: '/attendance/students/:id',
     service: SERVICE,
-    summary: 'A student\'s marked days',
+    summary: "A student's marked days",
     mode: 'R',
     access: read,
     params: idParams,
     query: Joi.object<{ from: string; to: string }>({ from: schoolDate.required(), to: schoolDate.required() }),
     async handle(context) {
       const { from, to } = context.query;
-      return ok(await attendance.studentDays(context, context.params.id, from, to));
+      return ok(await reports.studentDays(context, context.params.id, from, to));
     },
   }),
   defineRoute<{ id: string }, { term_id: string }>({
     method: 'GET',
     path: '/attendance/students/:id/summary',
     service: SERVICE,
-    summary: 'A student\'s sums of a term',
+    summary: "A student's sums of a term",
     mode: 'R',
     access: read,
     params: idParams,
     query: Joi.object<{ term_id: string }>({ term_id: uuid.required() }),
     async handle(context) {
-      return ok(await attendance.studentSummary(context, context.params.id, context.query.term_id));
+      return ok(await reports.studentSummary(context, context.params.id, context.query.term_id));
     },
   }),
   defineRoute<{ id: string }, { month: string }>({
     method: 'GET',
     path: '/attendance/classes/:id/summary',
     service: SERVICE,
-    summary: 'Sums of a class\'s students in a month',
+    summary: "Sums of a class's students in a month",
     mode: 'R',
     access: read,
     params: idParams,
-    query: Joi.object<{ month: string }>({ month: Joi.string().pattern(/^(19|20|21)\d\d-(0[1-9]|1[0-2])$/, 'month YYYY-MM').required() }),
+    query: Joi.object<{ month: string }>({
+      month: Joi.string()
+        .pattern(/^(19|20|21)\d\d-(0[1-9]|1[0-2])$/, 'month YYYY-MM')
+        .required(),
+    }),
     async handle(context) {
-      return ok(await attendance.classSummary(context, context.params.id, context.query.month));
+      return ok(await reports.classSummary(context, context.params.id, context.query.month));
     },
   }),
   defineRoute<Record<string, never>, { date: string }>({
@@ -120,7 +144,7 @@ export const createAttendanceRoutes = ({ attendance }: { attendance: AttendanceS
     access: read,
     query: Joi.object<{ date: string }>({ date: schoolDate.required() }),
     async handle(context) {
-      return ok(await attendance.missing(context, context.query.date));
+      return ok(await reports.missing(context, context.query.date));
     },
   }),
   defineRoute<Record<string, never>, { date: string }>({
@@ -132,7 +156,7 @@ export const createAttendanceRoutes = ({ attendance }: { attendance: AttendanceS
     access: read,
     query: Joi.object<{ date: string }>({ date: schoolDate.required() }),
     async handle(context) {
-      return ok(await attendance.absentees(context, context.query.date));
+      return ok(await reports.absentees(context, context.query.date));
     },
   }),
   defineRoute<Record<string, never>, { days: number }>({
@@ -144,7 +168,7 @@ export const createAttendanceRoutes = ({ attendance }: { attendance: AttendanceS
     access: read,
     query: Joi.object<{ days: number }>({ days: Joi.number().integer().min(2).max(20).default(3) }),
     async handle(context) {
-      return ok(await attendance.consecutive(context, context.query.days));
+      return ok(await reports.consecutive(context, context.query.days));
     },
   }),
 ];

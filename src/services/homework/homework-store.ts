@@ -13,12 +13,18 @@ export class HomeworkStore {
 
   /** Whether somebody has handed in, as far as the database knows. */
   async hasSubmissions(homeworkId: string): Promise<boolean> {
-    const result = await this.#knex.raw(`SELECT EXISTS (SELECT 1 FROM homework_submissions WHERE homework_id = ? AND status <> 'draft') AS found`, [homeworkId]);
+    const result = await this.#knex.raw(
+      `SELECT EXISTS (SELECT 1 FROM homework_submissions WHERE homework_id = ? AND status <> 'draft') AS found`,
+      [homeworkId],
+    );
     return result.rows[0].found;
   }
 
   async hasGrades(homeworkId: string): Promise<boolean> {
-    const result = await this.#knex.raw('SELECT EXISTS (SELECT 1 FROM homework_grades WHERE homework_id = ?) AS found', [homeworkId]);
+    const result = await this.#knex.raw(
+      'SELECT EXISTS (SELECT 1 FROM homework_grades WHERE homework_id = ?) AS found',
+      [homeworkId],
+    );
     return result.rows[0].found;
   }
 

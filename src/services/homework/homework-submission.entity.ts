@@ -19,7 +19,8 @@ export interface HomeworkSubmission {
   updated_at: string;
 }
 
-export const submissionId = (homeworkId: string, studentId: string): string => namedId('submission', homeworkId, studentId);
+export const submissionId = (homeworkId: string, studentId: string): string =>
+  namedId('submission', homeworkId, studentId);
 
 export const homeworkSubmissionEntity = defineEntity({
   name: 'homework_submission',
@@ -60,13 +61,28 @@ export const homeworkSubmissionEntity = defineEntity({
   }).prefs({ presence: 'required' }),
   lane: 'fast',
   durability: 'buffered',
-  sink: { kind: 'postgres', table: 'homework_submissions', conflict: ['homework_id', 'student_id'], version: 'version' },
+  sink: {
+    kind: 'postgres',
+    table: 'homework_submissions',
+    conflict: ['homework_id', 'student_id'],
+    version: 'version',
+  },
   shape: 1,
   examples: [
-    { body: 'I have solved all questions of the exercise. The answers are: 1. the product is 24, 2. the sum of the angles is 180 degrees, 3. because the two sides are equal.' },
-    { body: 'My essay: In the summer holidays we went to my grandmother in the village. Every morning I helped in the garden and in the evening we played cricket near the river.' },
-    { body: 'Observation: the plant that stood in the light has grown, the one in the dark has not. Conclusion: plants need sunlight to make their food. This is called photosynthesis.' },
-    { body: 'The main idea of the poem is that we should not give up. I like the second paragraph, since the poet describes how the bird tries again and again until it can fly.' },
-    { body: 'Answer to question 1: The causes of the event were the high taxes and the new laws. Answer to question 2: Its effects were that the people came together and asked for their rights.' },
+    {
+      body: 'I have solved all questions of the exercise. The answers are: 1. the product is 24, 2. the sum of the angles is 180 degrees, 3. because the two sides are equal.',
+    },
+    {
+      body: 'My essay: In the summer holidays we went to my grandmother in the village. Every morning I helped in the garden and in the evening we played cricket near the river.',
+    },
+    {
+      body: 'Observation: the plant that stood in the light has grown, the one in the dark has not. Conclusion: plants need sunlight to make their food. This is called photosynthesis.',
+    },
+    {
+      body: 'The main idea of the poem is that we should not give up. I like the second paragraph, since the poet describes how the bird tries again and again until it can fly.',
+    },
+    {
+      body: 'Answer to question 1: The causes of the event were the high taxes and the new laws. Answer to question 2: Its effects were that the people came together and asked for their rights.',
+    },
   ],
 });

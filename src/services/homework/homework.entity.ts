@@ -52,26 +52,80 @@ const HANDED_IN = `EXISTS (SELECT 1 FROM homework_submissions s WHERE s.homework
 
 /** Texts of a school's working day: the dictionary that short descriptions are compressed with. */
 const EXAMPLES: [title: string, description: string][] = [
-  ['Fractions and decimals', 'Complete exercise 3.2 from the textbook. Show all steps of the working and check your answers.'],
-  ['Essay: my favourite season', 'Write an essay of about 200 words in your notebook. Use a pencil for the first draft and underline the title.'],
-  ['Plant cell diagram', 'Draw a labelled diagram of the plant cell and explain the function of each part in your own words.'],
-  ['Prepare for the unit test', 'Revise chapters 4 to 6 and solve the sample questions. The test on Monday covers the whole unit.'],
-  ['Reading and comprehension', 'Read pages 42 to 48 and answer the questions at the end of the chapter. Late work loses marks.'],
+  [
+    'Fractions and decimals',
+    'Complete exercise 3.2 from the textbook. Show all steps of the working and check your answers.',
+  ],
+  [
+    'Essay: my favourite season',
+    'Write an essay of about 200 words in your notebook. Use a pencil for the first draft and underline the title.',
+  ],
+  [
+    'Plant cell diagram',
+    'Draw a labelled diagram of the plant cell and explain the function of each part in your own words.',
+  ],
+  [
+    'Prepare for the unit test',
+    'Revise chapters 4 to 6 and solve the sample questions. The test on Monday covers the whole unit.',
+  ],
+  [
+    'Reading and comprehension',
+    'Read pages 42 to 48 and answer the questions at the end of the chapter. Late work loses marks.',
+  ],
   ['Multiplication tables', 'Practise the tables from 12 to 20 and be ready to recite them in class on Friday.'],
-  ['Map work', 'Mark the rivers, mountains and capitals on the outline map of India. Use different colours and a ruler.'],
+  [
+    'Map work',
+    'Mark the rivers, mountains and capitals on the outline map of India. Use different colours and a ruler.',
+  ],
   ['Grammar: tenses', 'Complete the worksheet on tenses and voice. Write two examples of your own for each rule.'],
-  ['Science experiment', 'Do the experiment with your group, record the observations in a table and write a conclusion.'],
-  ['History project', 'Collect pictures about the freedom movement and paste them in your project file. Write short notes about each.'],
-  ['Poem recitation', 'Learn the poem by heart and explain its main ideas in two paragraphs. Ask me if something is unclear.'],
-  ['Geometry', 'Solve questions 1 to 10 about triangles. Draw the figures with compass and ruler and give reasons for each step.'],
-  ['Hindi letter writing', 'Write a letter to your friend about the summer holidays. Bring your notebook to class on Wednesday.'],
-  ['Computer practice', 'Write a program with a loop and a function, test it and submit the printed result on Thursday.'],
-  ['Percentages and interest', 'Solve the word problems on simple interest, ratio and proportion from the exercise at the end of the chapter.'],
-  ['Environment poster', 'Prepare a poster about saving water. Neat presentation is part of the marks. Submit a photo before Saturday.'],
-  ['Physics numericals', 'Answer the numerical questions on speed, distance and acceleration. Name the units and round to two decimals.'],
-  ['Chemistry revision', 'List the properties of acids, bases and salts with examples from daily life and balance the equations.'],
-  ['Civics discussion', 'Read the lesson about the constitution, find five examples from the newspaper and report on them in class.'],
-  ['Spelling and vocabulary', 'Write each new word three times, find its meaning in the dictionary and use it in a sentence on Tuesday.'],
+  [
+    'Science experiment',
+    'Do the experiment with your group, record the observations in a table and write a conclusion.',
+  ],
+  [
+    'History project',
+    'Collect pictures about the freedom movement and paste them in your project file. Write short notes about each.',
+  ],
+  [
+    'Poem recitation',
+    'Learn the poem by heart and explain its main ideas in two paragraphs. Ask me if something is unclear.',
+  ],
+  [
+    'Geometry',
+    'Solve questions 1 to 10 about triangles. Draw the figures with compass and ruler and give reasons for each step.',
+  ],
+  [
+    'Hindi letter writing',
+    'Write a letter to your friend about the summer holidays. Bring your notebook to class on Wednesday.',
+  ],
+  [
+    'Computer practice',
+    'Write a program with a loop and a function, test it and submit the printed result on Thursday.',
+  ],
+  [
+    'Percentages and interest',
+    'Solve the word problems on simple interest, ratio and proportion from the exercise at the end of the chapter.',
+  ],
+  [
+    'Environment poster',
+    'Prepare a poster about saving water. Neat presentation is part of the marks. Submit a photo before Saturday.',
+  ],
+  [
+    'Physics numericals',
+    'Answer the numerical questions on speed, distance and acceleration. Name the units and round to two decimals.',
+  ],
+  [
+    'Chemistry revision',
+    'List the properties of acids, bases and salts with examples from daily life and balance the equations.',
+  ],
+  [
+    'Civics discussion',
+    'Read the lesson about the constitution, find five examples from the newspaper and report on them in class.',
+  ],
+  [
+    'Spelling and vocabulary',
+    'Write each new word three times, find its meaning in the dictionary and use it in a sentence on Tuesday.',
+  ],
 ];
 
 export const homeworkEntity = defineEntity({
@@ -124,7 +178,11 @@ export const homeworkEntity = defineEntity({
     version: 'version',
     softDelete: 'deleted_at',
     refuse: [
-      { code: 'HAS_SUBMISSIONS', message: 'students have handed in, so it cannot be deleted (H6)', when: `incoming.deleted_at IS NOT NULL AND ${HANDED_IN}` },
+      {
+        code: 'HAS_SUBMISSIONS',
+        message: 'students have handed in, so it cannot be deleted (H6)',
+        when: `incoming.deleted_at IS NOT NULL AND ${HANDED_IN}`,
+      },
       {
         code: 'DUE_MOVED_EARLIER',
         message: 'students have handed in, so the due date only moves later (H6)',

@@ -10,13 +10,19 @@ import type { SubmissionService, SubmissionView } from './submission-service.ts'
 const SERVICE = 'homework';
 const LIST = '/api/v1/homework';
 
-const toResource = ({ homework: { deleted_at: _, ...fields }, version, isPending }: HomeworkView) => ({ ...fields, version, pending: isPending });
+const toResource = ({ homework: { deleted_at: _, ...fields }, version, isPending }: HomeworkView) => ({
+  ...fields,
+  version,
+  pending: isPending,
+});
 
 const toSubmission = ({ submission, version, isPending, grade }: SubmissionView) => ({
   ...submission,
   version,
   pending: isPending,
-  grade: grade ? { status: grade.status, raw_x100: grade.rawX100, final_x100: grade.finalX100, feedback: grade.feedback } : null,
+  grade: grade
+    ? { status: grade.status, raw_x100: grade.rawX100, final_x100: grade.finalX100, feedback: grade.feedback }
+    : null,
 });
 
 type ListQuery = Omit<HomeworkFilter, 'after'> & { cursor?: string };
@@ -29,12 +35,18 @@ interface SubmissionBody {
 
 const fileIds = Joi.array().items(uuid).max(20).unique().default([]);
 
-export const createHomeworkRoutes = ({ homework, submissions }: { homework: HomeworkService; submissions: SubmissionService }): Route[] => [
+export const createHomeworkRoutes = ({
+  homework,
+  submissions,
+}: {
+  homework: HomeworkService;
+  submissions: SubmissionService;
+}): Route[] => [
   defineRoute<Record<string, never>, ListQuery>({
     method: 'GET',
     path: '/homework',
     service: SERVICE,
-    summary: 'Homework in the caller\'s classes, by due date, pending ones included',
+    summary: "Homework in the caller's classes, by due date, pending ones included",
     mode: 'R',
     access: { capability: 'homework', verb: 'r' },
     query: Joi.object<ListQuery>({
@@ -50,7 +62,10 @@ export const createHomeworkRoutes = ({ homework, submissions }: { homework: Home
       const { cursor: position, ...filter } = context.query;
       const after = decodeCursor(position);
       const { items, next, degraded } = await homework.list(context, { ...filter, ...(after ? { after } : {}) });
-      return ok(items.map(toResource), { next_cursor: next ? encodeCursor(next) : null, ...(degraded.length > 0 ? { degraded } : {}) });
+      return ok(items.map(toResource), {
+        next_cursor: next ? encodeCursor(next) : null,
+        ...(degraded.length > 0 ? { degraded } : {}),
+      });
     },
   }),
   defineRoute<Record<string, never>, Record<string, never>, NewHomework>({
@@ -83,7 +98,10 @@ export const createHomeworkRoutes = ({ homework, submissions }: { homework: Home
       const views = await homework.create(context, context.body);
       const [first] = views;
       const data = views.length === 1 ? toResource(first!) : views.map(toResource);
-      return accepted(data, { version: first!.version, location: views.length === 1 ? `${LIST}/${first!.homework.id}` : LIST });
+      return accepted(data, {
+        version: first!.version,
+        location: views.length === 1 ? `${LIST}/${first!.homework.id}` : LIST,
+      });
     },
   }),
   defineRoute<{ id: string }>({
@@ -144,14 +162,17 @@ export const createHomeworkRoutes = ({ homework, submissions }: { homework: Home
     errors: ['SUBMISSION_CLOSED', 'REVISIONS_EXHAUSTED', 'FILE_NOT_READY', 'ALREADY_GRADED'],
     async handle(context) {
       const view = await submissions.save(context, context.params.id, context.body, context.ifMatch);
-      return accepted(toSubmission(view), { version: view.version, location: `${LIST}/${context.params.id}/submission` });
+      return accepted(toSubmission(view), {
+        version: view.version,
+        location: `${LIST}/${context.params.id}/submission`,
+      });
     },
   }),
   defineRoute<{ id: string }, { student_id?: string }>({
     method: 'GET',
     path: '/homework/:id/submission',
     service: SERVICE,
-    summary: 'A student\'s submission',
+    summary: "A student's submission",
     mode: 'R',
     access: { capability: 'homework', verb: 'r' },
     params: idParams,
@@ -169,7 +190,9 @@ export const createHomeworkRoutes = ({ homework, submissions }: { homework: Home
     mode: 'R',
     access: { capability: 'homework', verb: 'w' },
     params: idParams,
-    query: Joi.object<{ status?: string }>({ status: Joi.string().valid('submitted', 'late', 'draft', 'missing', 'excused', 'open', 'not_counted') }),
+    query: Joi.object<{ status?: string }>({
+      status: Joi.string().valid('submitted', 'late', 'draft', 'missing', 'excused', 'open', 'not_counted'),
+    }),
     async handle(context) {
       const lines = await submissions.roster(context, context.params.id);
       const { status } = context.query;

@@ -83,7 +83,8 @@ export class SubmissionService {
     if (!studentId) throw new NotFoundError();
     if (homework.submission_kind === 'none') throw new UnprocessableError('this homework takes no submission');
     if (homework.status !== 'published') throw new SubmissionClosedError();
-    if (input.file_ids.length > 0) throw new FileNotReadyError({ errors: [{ pointer: '/file_ids/0', detail: 'is not a ready file of yours' }] });
+    if (input.file_ids.length > 0)
+      throw new FileNotReadyError({ errors: [{ pointer: '/file_ids/0', detail: 'is not a ready file of yours' }] });
     const now = caller.now.toISOString();
     const lateness = latenessOf(homework, now);
     const grade = (await store.grades(homeworkId)).get(studentId);
@@ -91,7 +92,8 @@ export class SubmissionService {
     const before = await reader.get('homework_submission', `${homeworkId}:${studentId}`);
     const old = before?.document as unknown as HomeworkSubmission | undefined;
     const hasHandedIn = old !== undefined && old.status !== 'draft';
-    if (!input.final && hasHandedIn) throw new UnprocessableError('it is handed in already; hand in a new revision instead of a draft');
+    if (!input.final && hasHandedIn)
+      throw new UnprocessableError('it is handed in already; hand in a new revision instead of a draft');
     if (input.final && (old?.revision ?? 0) >= homework.max_revisions) throw new RevisionsExhaustedError();
     const document: HomeworkSubmission = {
       id: old?.id ?? submissionId(homeworkId, studentId),
@@ -161,7 +163,9 @@ export class SubmissionService {
         limit: MOST_STUDENTS,
       }),
     ]);
-    const byStudent = new Map(submissions.items.map(({ document }) => [document.student_id, document as unknown as HomeworkSubmission]));
+    const byStudent = new Map(
+      submissions.items.map(({ document }) => [document.student_id, document as unknown as HomeworkSubmission]),
+    );
     const dueOn = schoolDateOf(new Date(homework.due_at), timezone);
     return students.map(({ studentId, fullName, rollNo, startsOn }) => {
       const submission = byStudent.get(studentId);
@@ -180,13 +184,21 @@ export class SubmissionService {
 }
 
 /** H3: lateness follows the last revision, but one made after `returned` keeps the earlier lateness. */
-function keptLateness(old: HomeworkSubmission | undefined, { isLate, lateDays }: { isLate: boolean; lateDays: number }) {
+function keptLateness(
+  old: HomeworkSubmission | undefined,
+  { isLate, lateDays }: { isLate: boolean; lateDays: number },
+) {
   if (old?.status === 'returned') return { is_late: old.is_late, late_days: old.late_days };
   return { is_late: isLate, late_days: lateDays };
 }
 
 /** H7: who joined after the due date is neither missing nor counted. H8: missing is none after the last deadline. */
-export function stateOf(homework: Pick<Homework, 'due_at' | 'late_until_at'>, submission: HomeworkSubmission | undefined, now: string, hasJoinedLater: boolean): RosterLine['state'] {
+export function stateOf(
+  homework: Pick<Homework, 'due_at' | 'late_until_at'>,
+  submission: HomeworkSubmission | undefined,
+  now: string,
+  hasJoinedLater: boolean,
+): RosterLine['state'] {
   if (submission && submission.status !== 'draft') return submission.is_late ? 'late' : 'submitted';
   const isOver = now > (homework.late_until_at ?? homework.due_at);
   if (isOver) return hasJoinedLater ? 'not_counted' : 'missing';

@@ -48,7 +48,12 @@ export class ProfileService {
           })),
           homerooms: scopes.homerooms,
           own_class: scopes.ownClass ? { id: scopes.ownClass.id, name: scopes.ownClass.name } : null,
-          children: scopes.children.map(({ studentId, name, class: ownClass, canPay }) => ({ student_id: studentId, name, class: ownClass, can_pay: canPay })),
+          children: scopes.children.map(({ studentId, name, class: ownClass, canPay }) => ({
+            student_id: studentId,
+            name,
+            class: ownClass,
+            can_pay: canPay,
+          })),
         },
       },
     };
@@ -60,9 +65,17 @@ export class ProfileService {
     const { version: base } = await this.#profile(userId);
     const fields = Object.entries(changes).map(([name, value]): Document => ({ name, value }));
     const [receipt] = await Promise.all([
-      this.#buffer.putSheet('profile', userId, { user_id: userId }, fields, { base, ...(ifMatch === undefined ? {} : { ifMatch }) }),
+      this.#buffer.putSheet('profile', userId, { user_id: userId }, fields, {
+        base,
+        ...(ifMatch === undefined ? {} : { ifMatch }),
+      }),
       // Values are personal: the log says which fields changed.
-      this.#activity.record(caller, { service: 'auth', action: 'profile.update', entity: { type: 'user', id: userId }, after: { fields: Object.keys(changes) } }),
+      this.#activity.record(caller, {
+        service: 'auth',
+        action: 'profile.update',
+        entity: { type: 'user', id: userId },
+        after: { fields: Object.keys(changes) },
+      }),
     ]);
     return receipt.version;
   }
@@ -76,8 +89,18 @@ export class ProfileService {
       staleSeconds: STALE_SECONDS,
       load: async () => (await this.#store.findContact(userId)) ?? null,
     });
-    const profile: Document = { email: stored?.email ?? null, phone: stored?.phone ?? null, locale: null, avatar_file_id: null, ...stored?.prefs };
+    const profile: Document = {
+      email: stored?.email ?? null,
+      phone: stored?.phone ?? null,
+      locale: null,
+      avatar_file_id: null,
+      ...stored?.prefs,
+    };
     for (const [name, { document }] of pending?.fields ?? []) profile[name] = document.value;
-    return { profile, version: Math.max(pending?.version ?? 0, stored?.version ?? 0), isPending: pending !== undefined };
+    return {
+      profile,
+      version: Math.max(pending?.version ?? 0, stored?.version ?? 0),
+      isPending: pending !== undefined,
+    };
   }
 }

@@ -5,8 +5,14 @@ import { LIMITS } from '../../lib/limits.ts';
 
 /** What people change about themselves; names other than `phone` live in `users.prefs`. */
 export const profileFields = {
-  phone: Joi.string().trim().pattern(/^\+?[0-9 ()-]{4,32}$/, 'phone number').max(LIMITS.users.phone).allow(null),
-  locale: Joi.string().max(LIMITS.schools.locale).pattern(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'language tag'),
+  phone: Joi.string()
+    .trim()
+    .pattern(/^\+?[0-9 ()-]{4,32}$/, 'phone number')
+    .max(LIMITS.users.phone)
+    .allow(null),
+  locale: Joi.string()
+    .max(LIMITS.schools.locale)
+    .pattern(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'language tag'),
   avatar_file_id: uuidRule.allow(null),
   quiet_hours: Joi.boolean(),
   email_notifications: Joi.boolean(),
@@ -23,7 +29,12 @@ export const profileEntity = defineEntity({
   // A field each, so that two devices changing different things never overwrite each other.
   fields: { key: 'name', columns: { name: text, value: json } },
   schema: Joi.object({ user_id: uuidRule.required() }),
-  fieldSchema: Joi.object({ name: Joi.string().valid(...Object.keys(profileFields)).required(), value: Joi.any() }),
+  fieldSchema: Joi.object({
+    name: Joi.string()
+      .valid(...Object.keys(profileFields))
+      .required(),
+    value: Joi.any(),
+  }),
   lane: 'bulk',
   durability: 'buffered',
   sink: {

@@ -20,7 +20,7 @@ export const createProfileRoutes = ({ profiles }: { profiles: ProfileService }):
     method: 'PATCH',
     path: '/auth/me',
     service: 'auth',
-    summary: 'Change one\'s own profile',
+    summary: "Change one's own profile",
     mode: 'B',
     access: { capability: 'own_profile', verb: 'w' },
     body: Joi.object<Profile>(profileFields).min(1),

@@ -2,7 +2,7 @@ import Joi from 'joi';
 import { schoolDateOf } from '../../lib/clock.ts';
 import { idParams, schoolDate } from '../../lib/joi.ts';
 import { defineRoute, ok, type Route } from '../../lib/route.ts';
-import { reachOf, requireReach } from '../scope.ts';
+import { reaches, reachOf, requireReach } from '../scope.ts';
 import type { School } from './school.ts';
 
 const structure = { capability: 'structure', verb: 'r' } as const;
@@ -15,7 +15,16 @@ export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
     summary: 'Academic years, newest first',
     mode: 'R',
     access: structure,
-    handle: async () => ok((await school.academicYears()).map(({ id, name, startsOn, endsOn, isCurrent }) => ({ id, name, starts_on: startsOn, ends_on: endsOn, is_current: isCurrent }))),
+    handle: async () =>
+      ok(
+        (await school.academicYears()).map(({ id, name, startsOn, endsOn, isCurrent }) => ({
+          id,
+          name,
+          starts_on: startsOn,
+          ends_on: endsOn,
+          is_current: isCurrent,
+        })),
+      ),
   }),
   defineRoute({
     method: 'GET',
@@ -24,7 +33,16 @@ export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
     summary: 'Terms of the current year',
     mode: 'R',
     access: structure,
-    handle: async () => ok((await school.terms()).map(({ id, name, startsOn, endsOn, lockedAt }) => ({ id, name, starts_on: startsOn, ends_on: endsOn, locked_at: lockedAt }))),
+    handle: async () =>
+      ok(
+        (await school.terms()).map(({ id, name, startsOn, endsOn, lockedAt }) => ({
+          id,
+          name,
+          starts_on: startsOn,
+          ends_on: endsOn,
+          locked_at: lockedAt,
+        })),
+      ),
   }),
   defineRoute({
     method: 'GET',
@@ -33,19 +51,35 @@ export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
     summary: 'Subjects by name',
     mode: 'R',
     access: structure,
-    handle: async () => ok((await school.subjects()).map(({ id, code, name, isElective }) => ({ id, code, name, is_elective: isElective }))),
+    handle: async () =>
+      ok(
+        (await school.subjects()).map(({ id, code, name, isElective }) => ({
+          id,
+          code,
+          name,
+          is_elective: isElective,
+        })),
+      ),
   }),
   defineRoute({
     method: 'GET',
     path: '/classes',
     service: 'auth',
-    summary: 'Classes of the current year in the caller\'s reach',
+    summary: "Classes of the current year in the caller's reach",
     mode: 'R',
     access: structure,
     async handle({ actor, scope }) {
       const reach = await reachOf(actor, scope, school);
       const classes = (await school.classes()).filter(({ id }) => reach.all || reach.classes.has(id));
-      return ok(classes.map(({ id, name, grade, section, homeroomStaffId }) => ({ id, name, grade, section, homeroom_staff_id: homeroomStaffId })));
+      return ok(
+        classes.map(({ id, name, grade, section, homeroomStaffId }) => ({
+          id,
+          name,
+          grade,
+          section,
+          homeroom_staff_id: homeroomStaffId,
+        })),
+      );
     },
   }),
   defineRoute<{ id: string }, { on?: string }>({
@@ -61,10 +95,18 @@ export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
       const reach = await reachOf(actor, scope, school);
       requireReach(reach, 'classes', params.id);
       const on = query.on ?? schoolDateOf(now, await school.timezone());
-      const isStaff = scope.some((code) => code === 'A' || code === 'T' || code === 'H');
       // Families see their own rows of the class.
-      const roster = (await school.roster(params.id, on)).filter(({ studentId }) => isStaff || reach.students.has(studentId));
-      return ok(roster.map(({ studentId, fullName, rollNo }) => ({ student_id: studentId, full_name: fullName, roll_no: rollNo })));
+      const isLed = reaches(reach, 'ledClasses', params.id);
+      const roster = (await school.roster(params.id, on)).filter(
+        ({ studentId }) => isLed || reach.students.has(studentId),
+      );
+      return ok(
+        roster.map(({ studentId, fullName, rollNo }) => ({
+          student_id: studentId,
+          full_name: fullName,
+          roll_no: rollNo,
+        })),
+      );
     },
   }),
 ];

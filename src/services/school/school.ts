@@ -16,8 +16,23 @@ export interface RosterEntry {
   rollNo: number;
   /** First day in this class. */
   startsOn: string;
-  /** Login of the student, when there is one. */
-  userId: string | null;
+  /** Last day in this class; null while there is none. */
+  endsOn: string | null;
+}
+
+export interface Enrolment {
+  classId: string;
+  startsOn: string;
+  endsOn: string | null;
+}
+
+export type LeavePart = 'full' | 'am' | 'pm';
+
+interface Leave {
+  studentId: string;
+  part: LeavePart;
+  startsOn: string;
+  endsOn: string;
 }
 
 export interface SchoolDay {
@@ -36,9 +51,17 @@ const DEFAULTS: SchoolSettings = { edit_window_days: 2 };
 /** DOMAIN §7; reference data outlives an outage of PostgreSQL, so that writes go on. */
 const REFERENCE_SECONDS = 600;
 const ROSTER_SECONDS = 3_600;
+/** A decision about leave shows in the roll a minute later at most. */
+const LEAVE_SECONDS = 60;
 const STALE_SECONDS = 7 * 86_400;
 /** The process's own copy: reference data is asked for with almost every request. */
 const MEMO_MS = 5_000;
+
+const yearOf = (date: string): number => Number(date.slice(0, 4));
+
+/** Whether a date lies in an interval, both ends included. */
+export const covers = ({ startsOn, endsOn }: { startsOn: string; endsOn: string | null }, on: string): boolean =>
+  startsOn <= on && (endsOn === null || on <= endsOn);
 
 /** The school's structure as other services ask for it: read-only, cached, there while the database is away. */
 export class School {
@@ -72,42 +95,55 @@ export class School {
   }
 
   /** Students of a class on a school date, by roll number. */
-  roster(classId: string, on: string): Promise<RosterEntry[]> {
-    return this.#get(`class:roster:${classId}:${on}`, ROSTER_SECONDS, async () => {
+  async roster(classId: string, on: string): Promise<RosterEntry[]> {
+    // The whole class with its dates is one entry: any day's roster is there while the database is away.
+    const members = await this.#get<RosterEntry[]>(`class:roster:${classId}`, ROSTER_SECONDS, async () => {
       const result = await this.#knex.raw(
-        `SELECT e.student_id AS "studentId", p.full_name AS "fullName", e.roll_no AS "rollNo", e.starts_on AS "startsOn", p.user_id AS "userId"
+        `SELECT e.student_id AS "studentId", p.full_name AS "fullName", e.roll_no AS "rollNo", e.starts_on AS "startsOn", e.ends_on AS "endsOn"
          FROM enrollments e JOIN students p ON p.id = e.student_id
-         WHERE e.class_id = :classId AND e.starts_on <= :on AND (e.ends_on IS NULL OR e.ends_on >= :on) ORDER BY e.roll_no`,
-        { classId, on },
+         WHERE e.class_id = ? ORDER BY e.roll_no, e.starts_on`,
+        [classId],
       );
       return result.rows;
     });
+    return members.filter((member) => covers(member, on));
   }
 
-  /** Days of a range that lie in a school year. */
-  schoolDays(from: string, to: string): Promise<SchoolDay[]> {
-    return this.#get(`calendar:school_days:${from}:${to}`, REFERENCE_SECONDS, async () => {
+  /** Classes a student is or was in, oldest first. */
+  enrolments(studentId: string): Promise<Enrolment[]> {
+    return this.#get(`student:enrolments:${studentId}`, ROSTER_SECONDS, async () => {
       const result = await this.#knex.raw(
-        'SELECT on_date AS date, is_open AS "isOpen", reason FROM school_days WHERE on_date BETWEEN ? AND ? ORDER BY on_date',
-        [from, to],
+        `SELECT class_id AS "classId", starts_on AS "startsOn", ends_on AS "endsOn" FROM enrollments WHERE student_id = ? ORDER BY starts_on`,
+        [studentId],
       );
       return result.rows;
     });
   }
 
-  /** Students with an approved leave on a date, and for which part of it (AT2). */
-  approvedLeave(studentIds: readonly string[], on: string): Promise<{ studentId: string; part: 'full' | 'am' | 'pm' }[]> {
-    return this.#get(`leave:${on}:${studentIds.join()}`, 60, async () => {
+  /** Days of a range for which the calendar says whether the school is open. */
+  async schoolDays(from: string, to: string): Promise<SchoolDay[]> {
+    if (from > to) return [];
+    const years = Array.from({ length: yearOf(to) - yearOf(from) + 1 }, (_, index) => yearOf(from) + index);
+    const days = await Promise.all(years.map((year) => this.#daysOf(year)));
+    return days.flat().filter(({ date }) => from <= date && date <= to);
+  }
+
+  /** Students of a class with an approved leave on a date, and for which part of it (AT2). */
+  async approvedLeave(classId: string, on: string): Promise<Map<string, LeavePart>> {
+    const leaves = await this.#get<Leave[]>(`class:leave:${classId}`, LEAVE_SECONDS, async () => {
       const result = await this.#knex.raw(
-        `SELECT student_id AS "studentId", part FROM leave_requests
-         WHERE status = 'approved' AND ? BETWEEN from_on AND to_on AND student_id = ANY(?::uuid[])`,
-        [on, [...studentIds]],
+        `SELECT l.student_id AS "studentId", l.part, l.from_on AS "startsOn", l.to_on AS "endsOn" FROM leave_requests l
+         WHERE l.status = 'approved' AND l.student_id IN (SELECT student_id FROM enrollments WHERE class_id = ?)`,
+        [classId],
       );
       return result.rows;
     });
+    return new Map(leaves.filter((leave) => covers(leave, on)).map(({ studentId, part }) => [studentId, part]));
   }
 
-  terms(): Promise<{ id: string; name: string; startsOn: string; endsOn: string; lockedAt: string | null; academicYearId: string }[]> {
+  terms(): Promise<
+    { id: string; name: string; startsOn: string; endsOn: string; lockedAt: string | null; academicYearId: string }[]
+  > {
     return this.#get('school:terms', REFERENCE_SECONDS, async () => {
       const result = await this.#knex.raw(
         `SELECT t.id, t.name, t.starts_on AS "startsOn", t.ends_on AS "endsOn", t.locked_at AS "lockedAt", t.academic_year_id AS "academicYearId"
@@ -129,7 +165,9 @@ export class School {
 
   subjects(): Promise<{ id: string; code: string; name: string; isElective: boolean }[]> {
     return this.#get('school:subjects', REFERENCE_SECONDS, async () => {
-      const result = await this.#knex.raw('SELECT id, code, name, is_elective AS "isElective" FROM subjects ORDER BY name');
+      const result = await this.#knex.raw(
+        'SELECT id, code, name, is_elective AS "isElective" FROM subjects ORDER BY name',
+      );
       return result.rows;
     });
   }
@@ -145,14 +183,17 @@ export class School {
 
   /** Where a student is enrolled on a date. */
   async classOf(studentId: string, on: string): Promise<string | undefined> {
-    const found = await this.#get<{ classId: string }[]>(`student:class:${studentId}:${on}`, ROSTER_SECONDS, async () => {
+    return (await this.enrolments(studentId)).find((enrolment) => covers(enrolment, on))?.classId;
+  }
+
+  #daysOf(year: number): Promise<SchoolDay[]> {
+    return this.#get(`calendar:school_days:${year}`, REFERENCE_SECONDS, async () => {
       const result = await this.#knex.raw(
-        `SELECT class_id AS "classId" FROM enrollments WHERE student_id = :studentId AND starts_on <= :on AND (ends_on IS NULL OR ends_on >= :on)`,
-        { studentId, on },
+        'SELECT on_date AS date, is_open AS "isOpen", reason FROM school_days WHERE on_date BETWEEN ? AND ? ORDER BY on_date',
+        [`${year}-01-01`, `${year}-12-31`],
       );
       return result.rows;
     });
-    return found[0]?.classId;
   }
 
   #school(): Promise<{ timezone: string; settings: Partial<SchoolSettings> }> {
@@ -168,7 +209,9 @@ export class School {
     const memo = this.#memo.get(name);
     if (memo && memo.untilMs > now) return memo.value as Promise<T>;
     if (this.#memo.size > 5_000) this.#memo.clear();
-    const value = this.#cache.get({ name, ttlSeconds, staleSeconds: STALE_SECONDS, load }).then((cached) => cached.value);
+    const value = this.#cache
+      .get({ name, ttlSeconds, staleSeconds: STALE_SECONDS, load })
+      .then((cached) => cached.value);
     this.#memo.set(name, { value, untilMs: now + MEMO_MS });
     value.catch(() => this.#memo.delete(name));
     return value;

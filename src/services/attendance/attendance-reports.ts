@@ -1,0 +1,180 @@
+import { ForbiddenError, NotFoundError, ValidationError } from '../../errors/catalogue.ts';
+import { addDays, daysBetween, schoolDateOf } from '../../lib/clock.ts';
+import type { RequestContext } from '../../lib/route.ts';
+import { covers, type School } from '../school/school.ts';
+import { type Reach, reaches, reachOf, requireReach } from '../scope.ts';
+import type { AttendanceMarks } from './attendance-marks.ts';
+import { type Counts, noCounts, percentageBp } from './attendance-rules.ts';
+import type { StoredMark } from './attendance-store.ts';
+
+type Caller = Pick<RequestContext, 'actor' | 'scope' | 'now'>;
+
+/** A student's time in a class; summaries count no day outside it. */
+interface Stay {
+  startsOn: string;
+  endsOn: string | null;
+}
+
+export interface Summary extends Counts {
+  /** Null when no day counts. */
+  pct_bp: number | null;
+  /** Open school days without a mark: reported, not counted (AT3). */
+  unmarked: number;
+}
+
+/** A school year and some days. */
+const MOST_RANGE_DAYS = 400;
+/** How far back a run of absences is looked for. */
+const MOST_RUN_DAYS = 60;
+
+/** What the day's rolls add up to, for students, classes and those who run the school. */
+export class AttendanceReports {
+  readonly #marks: AttendanceMarks;
+  readonly #school: School;
+
+  constructor({ marks, school }: { marks: AttendanceMarks; school: School }) {
+    this.#marks = marks;
+    this.#school = school;
+  }
+
+  /** A student's days of a range. */
+  async studentDays(caller: Caller, studentId: string, from: string, to: string) {
+    if (from > to || daysBetween(from, to) > MOST_RANGE_DAYS) {
+      throw new ValidationError({
+        errors: [{ pointer: '/query/to', detail: `must be at most ${MOST_RANGE_DAYS} days after from` }],
+      });
+    }
+    await this.#requireStudent(caller, studentId);
+    return (await this.#studentMarks(studentId, from, to))
+      .map(({ onDate, status, minutesLate, remark }) => ({ date: onDate, status, minutes_late: minutesLate, remark }))
+      .sort((a, b) => (a.date < b.date ? -1 : 1));
+  }
+
+  /** AT3 over a term, up to today. @throws NotFoundError for an unknown term */
+  async studentSummary(caller: Caller, studentId: string, termId: string): Promise<Summary> {
+    await this.#requireStudent(caller, studentId);
+    const term = (await this.#school.terms()).find(({ id }) => id === termId);
+    if (!term)
+      throw new NotFoundError({ errors: [{ pointer: '/query/term_id', detail: 'is not a term of this year' }] });
+    const today = await this.#today(caller);
+    const to = earlier(term.endsOn, today);
+    const [marks, stays, openDays] = await Promise.all([
+      this.#studentMarks(studentId, term.startsOn, to),
+      this.#school.enrolments(studentId),
+      this.#openDays(term.startsOn, to),
+    ]);
+    return summaryOf(marks, stays, openDays);
+  }
+
+  /** AT3 for each student of a class in a month, up to today. @param month `YYYY-MM` */
+  async classSummary(caller: Caller, classId: string, month: string) {
+    const reach = await this.#requireStaff(caller);
+    requireReach(reach, 'homerooms', classId);
+    const today = await this.#today(caller);
+    const from = `${month}-01`;
+    const lastDay = addDays(`${addDays(from, 31).slice(0, 7)}-01`, -1);
+    const to = earlier(lastDay, today);
+    const [roster, marks, openDays] = await Promise.all([
+      this.#school.roster(classId, to < from ? from : to),
+      this.#marks.list({ classId, from, to }, { column: 'class_id', values: [classId] }),
+      this.#openDays(from, to),
+    ]);
+    const byStudent = Map.groupBy(marks, ({ studentId }) => studentId);
+    return roster.map((member) => ({
+      student_id: member.studentId,
+      full_name: member.fullName,
+      roll_no: member.rollNo,
+      ...summaryOf(byStudent.get(member.studentId) ?? [], [member], openDays),
+    }));
+  }
+
+  /** Classes in the caller's reach whose roll of an open day has not been taken. */
+  async missing(caller: Caller, on: string) {
+    const reach = await this.#requireStaff(caller);
+    if ((await this.#openDays(on, on)).length === 0) return [];
+    const [taken, classes] = await Promise.all([this.#marks.takenClasses(on), this.#school.classes()]);
+    return classes
+      .filter(({ id }) => reaches(reach, 'homerooms', id) && !taken.has(id))
+      .map(({ id, name }) => ({ class_id: id, class_name: name }));
+  }
+
+  /** Students absent on a date. */
+  async absentees(caller: Caller, on: string) {
+    const reach = await this.#requireStaff(caller);
+    const marks = await this.#marks.list({ from: on, to: on }, { column: 'on_date', values: [on] });
+    const absent = marks.filter(({ status, classId }) => status === 'absent' && reaches(reach, 'homerooms', classId));
+    return Promise.all(absent.map(async (mark) => ({ ...(await this.#person(mark, on)), remark: mark.remark })));
+  }
+
+  /** Students absent on each of the last `days` open days up to today (AT7). */
+  async consecutive(caller: Caller, days: number) {
+    const reach = await this.#requireStaff(caller);
+    const today = await this.#today(caller);
+    const wanted = (await this.#openDays(addDays(today, -MOST_RUN_DAYS), today)).slice(-days);
+    const [since, last] = [wanted[0], wanted.at(-1)];
+    if (since === undefined || last === undefined || wanted.length < days) return [];
+    const marks = await this.#marks.list({ from: since, to: last }, { column: 'on_date', values: wanted });
+    const absences = Map.groupBy(
+      marks.filter(({ status, classId }) => status === 'absent' && reaches(reach, 'homerooms', classId)),
+      ({ studentId }) => studentId,
+    );
+    const runs = [...absences.values()].filter((own) => new Set(own.map(({ onDate }) => onDate)).size === days);
+    return Promise.all(runs.map(async (own) => ({ ...(await this.#person(own[0]!, last)), days, since })));
+  }
+
+  /** Lists of whole classes are for those who lead or run them. */
+  async #requireStaff({ actor, scope }: Caller): Promise<Reach> {
+    if (!scope.includes('A') && !scope.includes('H')) throw new ForbiddenError();
+    return reachOf(actor, scope, this.#school);
+  }
+
+  async #requireStudent({ actor, scope, now }: Caller, studentId: string): Promise<void> {
+    const reach = await reachOf(actor, scope, this.#school);
+    if (reaches(reach, 'students', studentId)) return;
+    if (reach.homerooms.size === 0) throw new NotFoundError();
+    const classId = await this.#school.classOf(studentId, schoolDateOf(now, await this.#school.timezone()));
+    if (!classId || !reach.homerooms.has(classId)) throw new NotFoundError();
+  }
+
+  async #studentMarks(studentId: string, from: string, to: string): Promise<StoredMark[]> {
+    const classIds = (await this.#school.enrolments(studentId)).map(({ classId }) => classId);
+    return this.#marks.list(
+      { studentIds: [studentId], from, to },
+      { column: 'class_id', values: [...new Set(classIds)] },
+    );
+  }
+
+  async #person({ studentId, classId }: StoredMark, on: string) {
+    const [roster, classes] = await Promise.all([this.#school.roster(classId, on), this.#school.classes()]);
+    const member = roster.find((entry) => entry.studentId === studentId);
+    return {
+      student_id: studentId,
+      full_name: member?.fullName ?? null,
+      roll_no: member?.rollNo ?? null,
+      class_id: classId,
+      class_name: classes.find(({ id }) => id === classId)?.name ?? null,
+    };
+  }
+
+  async #openDays(from: string, to: string): Promise<string[]> {
+    return (await this.#school.schoolDays(from, to)).filter(({ isOpen }) => isOpen).map(({ date }) => date);
+  }
+
+  async #today({ now }: Caller): Promise<string> {
+    return schoolDateOf(now, await this.#school.timezone());
+  }
+}
+
+const earlier = (a: string, b: string): string => [a, b].sort()[0]!;
+
+function summaryOf(
+  marks: readonly Pick<StoredMark, 'onDate' | 'status'>[],
+  stays: readonly Stay[],
+  openDays: readonly string[],
+): Summary {
+  const counts = noCounts();
+  for (const { status } of marks) counts[status]++;
+  const marked = new Set(marks.map(({ onDate }) => onDate));
+  const unmarked = openDays.filter((on) => !marked.has(on) && stays.some((stay) => covers(stay, on))).length;
+  return { ...counts, pct_bp: percentageBp(counts), unmarked };
+}
