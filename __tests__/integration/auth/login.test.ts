@@ -70,16 +70,16 @@ describe('login', () => {
       await login(name, WRONG);
       return performance.now() - startMs;
     };
-    const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
     const unknown: number[] = [];
     const wrong: number[] = [];
     for (let round = 0; round < 12; round++) {
       unknown.push(await timeOf(`nobody-${round}`));
       wrong.push(await timeOf(`student00${10 + round}`));
     }
-    // Without the decoy an unknown login is answered without the 15 ms and more of argon2.
-    expect(median(unknown) / median(wrong)).toBeGreaterThan(0.6);
-    expect(median(unknown) / median(wrong)).toBeLessThan(1.6);
+    // The fastest of many: what other work on the machine adds is never negative. Without the decoy it is a tenth.
+    const ratio = Math.min(...unknown) / Math.min(...wrong);
+    expect(ratio).toBeGreaterThan(0.6);
+    expect(ratio).toBeLessThan(1.6);
   });
 
   it.each(['student0004', 'no-such-login'])(
