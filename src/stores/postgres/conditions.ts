@@ -47,13 +47,16 @@ export function conditionSql(entity: EntityDefinition, { column: name, op, value
 export const orderSql = (entity: EntityDefinition, { column: name, direction }: Sort): string =>
   `"${name}"${collate(columnOf(entity, name))} ${direction}, "id" ${direction}`;
 
-export function afterSql(entity: EntityDefinition, sort: Sort, after: Position): SqlPart {
-  const column = columnOf(entity, sort.column);
-  const operator = sort.direction === 'asc' ? '>' : '<';
-  return {
-    sql: `("${sort.column}"${collate(column)}, "id") ${operator} (?::${castOf(column)}, ?::uuid)`,
-    bindings: [after.value, after.id],
-  };
+/** Rows behind a position. Nulls are larger than all values, so they come last, or first when descending. */
+export function afterSql(entity: EntityDefinition, { column: name, direction }: Sort, { value, id }: Position): SqlPart {
+  const column = columnOf(entity, name);
+  const operator = direction === 'asc' ? '>' : '<';
+  if (value === null || value === undefined) {
+    const amongNulls = `("${name}" IS NULL AND "id" ${operator} ?::uuid)`;
+    return { sql: direction === 'asc' ? amongNulls : `(${amongNulls} OR "${name}" IS NOT NULL)`, bindings: [id] };
+  }
+  const behind = `("${name}"${collate(column)}, "id") ${operator} (?::${castOf(column)}, ?::uuid)`;
+  return { sql: direction === 'asc' ? `(${behind} OR "${name}" IS NULL)` : behind, bindings: [value, id] };
 }
 
 /** Order of two values of one column as PostgreSQL has it; null counts as larger than all. */

@@ -1,5 +1,5 @@
-import type { Column } from '../../lib/entity.ts';
 import type { ColumnWriter } from '../../lib/column-writer.ts';
+import type { Column } from '../../lib/entity.ts';
 
 /** PostgreSQL's array type of a column, for casts. */
 export const arrayType = ({ type }: Column): string => `${type === 'enum' ? 'text' : type}[]`;
@@ -24,13 +24,20 @@ const POSTGRES_EPOCH_DAYS = POSTGRES_EPOCH_MS / DAY_MS;
 const HEADER_BYTES = 20;
 const JSONB_FORMAT = 1;
 const TWO_32 = 4_294_967_296;
-const INT_MOST = 2_147_483_647;
 
 export class BinaryValueError extends Error {
   override name = 'BinaryValueError';
-  /** SQLSTATE invalid_text_representation: what PostgreSQL would answer to such a value sent as text. */
-  readonly code = '22P02';
+  /** SQLSTATE that PostgreSQL would answer to such a value sent as text: invalid_text_representation unless told. */
+  readonly code: string;
+
+  constructor(message: string, code = '22P02') {
+    super(message);
+    this.code = code;
+  }
 }
+
+/** numeric_value_out_of_range */
+const OUT_OF_RANGE = '22003';
 
 /**
  * One column's values as one parameter in PostgreSQL's binary array format: the server neither parses texts nor splits
@@ -46,7 +53,9 @@ export class BinaryColumn implements ColumnWriter {
   /** @param rows how many values are expected, to size the buffer */
   constructor(column: Column, rows: number) {
     this.column = column;
-    this.#bytes = Buffer.allocUnsafe(HEADER_BYTES + rows * (column.type === 'text' || column.type === 'jsonb' ? 128 : 20));
+    this.#bytes = Buffer.allocUnsafe(
+      HEADER_BYTES + rows * (column.type === 'text' || column.type === 'jsonb' ? 128 : 20),
+    );
   }
 
   null(): void {
@@ -62,11 +71,11 @@ export class BinaryColumn implements ColumnWriter {
 
   integer(value: number): void {
     if (this.column.type === 'bigint') {
-      if (!Number.isSafeInteger(value)) throw new BinaryValueError(`not a safe integer: ${value}`);
+      if (!Number.isSafeInteger(value)) throw new BinaryValueError(`not a safe integer: ${value}`, OUT_OF_RANGE);
       this.#int64(value);
       return;
     }
-    if (!Number.isInteger(value) || Math.abs(value) > INT_MOST) throw new BinaryValueError(`not an integer in range: ${value}`);
+    if (value !== (value | 0)) throw new BinaryValueError(`not an integer in range: ${value}`, OUT_OF_RANGE);
     const start = this.#begin(4);
     this.#bytes.writeInt32BE(value, start);
   }
@@ -84,7 +93,14 @@ export class BinaryColumn implements ColumnWriter {
 
   instant(ms: number): void {
     if (!Number.isInteger(ms)) throw new BinaryValueError('not an instant');
-    this.#int64((ms - POSTGRES_EPOCH_MS) * 1000);
+    const us = (ms - POSTGRES_EPOCH_MS) * 1000;
+    if (Number.isSafeInteger(us)) {
+      this.#int64(us);
+      return;
+    }
+    // From the year 2285 on, microseconds are more than a double holds exactly.
+    const start = this.#begin(8);
+    this.#bytes.writeBigInt64BE(BigInt(ms - POSTGRES_EPOCH_MS) * 1000n, start);
   }
 
   text(source: Buffer, at: number, length: number): void {

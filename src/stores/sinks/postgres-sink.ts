@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { classifyPostgresError, reasonOf } from '../../errors/driver-errors.ts';
 import type { EntityDefinition, PostgresSink as PostgresTarget } from '../../lib/entity.ts';
-import { batchStatement } from './postgres-statement.ts';
+import { batchStatement, refusalStatement } from './postgres-statement.ts';
 import type { BatchOutcome, Sink, StoreWrite } from './sink.ts';
 
 interface StatementResult {
@@ -40,7 +40,8 @@ export class PostgresSink implements Sink {
     try {
       outcome.statements++;
       const result = (await this.#knex.raw(sql, bindings)) as unknown as StatementResult;
-      this.#record(entity, writes, result, outcome);
+      const refused = await this.#refusedBy(entity, writes, result, outcome);
+      this.#record(entity, writes, result, refused, outcome);
     } catch (error) {
       if (classifyPostgresError(error) !== 'permanent') throw error;
       if (writes.length === 1) {
@@ -53,15 +54,29 @@ export class PostgresSink implements Sink {
     }
   }
 
-  #record(entity: EntityDefinition, writes: readonly StoreWrite[], result: StatementResult, outcome: BatchOutcome): void {
-    const row = result.rows[0];
-    const refused = new Map((row?.refused ?? []).map(({ write_key, code }) => [write_key, code]));
+  /** Keys that a rule refused, with its code: from the statement's own answer, or asked when rows are missing in it. */
+  async #refusedBy(entity: EntityDefinition, writes: readonly StoreWrite[], result: StatementResult, outcome: BatchOutcome): Promise<Map<string, string>> {
+    const [row] = result.rows;
+    if (row) return new Map((row.refused ?? []).map(({ write_key, code }) => [write_key, code]));
+    const question = (result.rowCount ?? 0) < writes.length ? refusalStatement(entity, writes) : undefined;
+    if (!question) return new Map();
+    outcome.statements++;
+    const { rows } = (await this.#knex.raw(question.sql, question.bindings)) as { rows: { write_key: string; code: string | null }[] };
+    // Refused a moment ago and not any more: the batch is tried again.
+    if (rows.some(({ code }) => code === null)) throw Object.assign(new Error('rows changed while they were written'), { code: SERIALIZATION_FAILURE });
+    return new Map(rows.map(({ write_key, code }) => [write_key, code!]));
+  }
+
+  #record(entity: EntityDefinition, writes: readonly StoreWrite[], result: StatementResult, refused: ReadonlyMap<string, string>, outcome: BatchOutcome): void {
     const rules = (entity.sink as PostgresTarget).refuse ?? [];
     for (const { key } of writes) {
       const code = refused.get(key);
       if (code === undefined) outcome.stored.push(key);
       else outcome.rejected.push({ key, reason: { code, message: rules.find((rule) => rule.code === code)?.message ?? code } });
     }
-    outcome.stale += writes.length - refused.size - (row?.written ?? result.rowCount ?? 0);
+    outcome.stale += writes.length - refused.size - (result.rows[0]?.written ?? result.rowCount ?? 0);
   }
 }
+
+/** SQLSTATE of a lost race: BullMQ repeats the batch. */
+const SERIALIZATION_FAILURE = '40001';

@@ -58,9 +58,9 @@ const list = (names: readonly string[], prefix = ''): string => names.map((name)
 /** The guarded upsert of rows that stand in `source`. */
 function upsert(target: { table: string; conflict: readonly string[]; version: string }, columns: readonly string[], source: string): string {
   const changes = columns.filter((name) => !target.conflict.includes(name) && name !== 'id' && name !== 'created_at');
-  return `INSERT INTO ${quoteName(target.table)} (${list(columns)}) ${source}
+  return `INSERT INTO ${quoteName(target.table)} AS stored (${list(columns)}) ${source}
     ON CONFLICT (${list(target.conflict)}) DO UPDATE SET ${changes.map((name) => `${quoteName(name)} = excluded.${quoteName(name)}`).join(', ')}
-    WHERE ${quoteName(target.table)}.${quoteName(target.version)} < excluded.${quoteName(target.version)}`;
+    WHERE stored.${quoteName(target.version)} < excluded.${quoteName(target.version)}`;
 }
 
 /**
@@ -87,33 +87,49 @@ function refusedClause(sink: PostgresSink): string {
 
 const RESULT = `(SELECT coalesce(json_agg(refused), '[]') FROM refused) AS refused`;
 
-function documentStatement(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement {
-  const columns: Columns = { ...entity.columns, [sink.version]: bigint };
-  const names = Object.keys(columns);
-  const hasRules = (sink.refuse?.length ?? 0) > 0;
-  const rows = new Rows(hasRules ? { ...columns, write_key: text } : columns, writes.length);
-  const own = new Set([sink.version, sink.softDelete, 'write_key']);
+/** Rows of plain documents, and where their values come from. */
+function documentRows(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[], extra: Columns = {}): Rows {
+  const rows = new Rows({ ...entity.columns, [sink.version]: bigint, ...extra }, writes.length);
+  const own = new Set([sink.version, sink.softDelete, ...Object.keys(extra)]);
   const poured = new Map([...rows.writers].filter(([name]) => !own.has(name)));
   for (const { key, source, version, isDeleted } of writes) {
     rows.try(key, () => {
       source!.pour(poured);
       rows.set(sink.version, version);
       if (sink.softDelete) rows.set(sink.softDelete, isDeleted ? new Date(version / 1000).toISOString() : null);
-      if (hasRules) rows.set('write_key', key);
+      if (extra.write_key) rows.set('write_key', key);
     });
   }
-  const { unreadable: broken, bindings } = rows;
-  if (!hasRules) {
-    return { sql: upsert(sink, names, `SELECT ${list(names)} FROM ${rows.from('incoming')}`), bindings, unreadable: broken };
-  }
-  const source = `SELECT ${list(names)} FROM incoming WHERE write_key NOT IN (SELECT write_key FROM refused)`;
+  return rows;
+}
+
+/** Rules stand beside the version guard, so that a batch in which nothing is refused costs nothing more. */
+function documentStatement(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement {
+  const names = Object.keys({ ...entity.columns, [sink.version]: bigint });
+  const rows = documentRows(sink, entity, writes);
+  const rules = (sink.refuse ?? []).map(({ when }) => ` AND NOT (${when.replaceAll('incoming.', 'excluded.')})`);
   return {
-    sql: `WITH incoming AS MATERIALIZED (SELECT * FROM ${rows.from('input')}),
-      refused AS MATERIALIZED (${refusedClause(sink)}),
-      written AS (${upsert(sink, names, source)} RETURNING 1)
-      SELECT (SELECT count(*)::int FROM written) AS written, ${RESULT}`,
-    bindings,
-    unreadable: broken,
+    sql: upsert(sink, names, `SELECT ${list(names)} FROM ${rows.from('incoming')}`) + rules.join(''),
+    bindings: rows.bindings,
+    unreadable: rows.unreadable,
+  };
+}
+
+/**
+ * Asks why a batch wrote fewer rows than it has: `{ write_key, code }` of each row that is still older than its write, with
+ * the rule that refuses it. Rows that are not in the answer are as new already. Undefined where the entity has no rules.
+ */
+export function refusalStatement(entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement | undefined {
+  const sink = entity.sink as PostgresSink;
+  if (!sink.refuse || sink.fields || sink.patch) return undefined;
+  const rows = documentRows(sink, entity, writes, { write_key: text });
+  const on = sink.conflict.map((name) => `stored.${quoteName(name)} = incoming.${quoteName(name)}`).join(' AND ');
+  const rules = sink.refuse.map(({ code, when }) => `WHEN ${when} THEN '${code}'`).join(' ');
+  return {
+    sql: `SELECT incoming.write_key, CASE ${rules} END AS code FROM ${rows.from('incoming')}
+      JOIN ${quoteName(sink.table)} stored ON ${on} WHERE stored.${quoteName(sink.version)} < incoming.${quoteName(sink.version)}`,
+    bindings: rows.bindings,
+    unreadable: rows.unreadable,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { RowWriters } from '../../lib/column-writer.ts';
 import type { Document, EntityDefinition } from '../../lib/entity.ts';
 import type { RefusalReason } from '../../errors/driver-errors.ts';
+import { BinaryValueError } from './binary-column.ts';
 
 /** One write on its way to a database. */
 export interface StoreWrite {
@@ -27,11 +28,11 @@ export const sourceOf = (document: Document): RowSource => ({
   },
 });
 
-/** Reason of a write whose payload cannot be read. */
-export const unreadable = (error: unknown): RefusalReason => ({
-  code: 'PAYLOAD_UNREADABLE',
-  message: `payload cannot be read: ${(error as Error).message}`,
-});
+/** Reason of a write whose payload cannot be read, or holds a value that its column cannot take. */
+export const unreadable = (error: unknown): RefusalReason =>
+  error instanceof BinaryValueError
+    ? { code: error.code, message: error.message }
+    : { code: 'PAYLOAD_UNREADABLE', message: `payload cannot be read: ${(error as Error).message}` };
 
 export interface BatchOutcome {
   /** Keys that the database has now: written, or already there in the same or a newer version. */
