@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { afterAll, describe, expect, it } from 'vitest';
+import { Cache } from '../../../src/cache/cache.ts';
+import { until } from '../../support/until.ts';
+
+const redis = new Redis(process.env.REDIS_URL!);
+const prefix = `c${randomBytes(5).toString('hex')}`;
+const hits: boolean[] = [];
+const createCache = () =>
+  new Cache(
+    redis,
+    (name) => `{${prefix}:${name}}`,
+    (_name, isHit) => hits.push(isHit),
+  );
+const cache = createCache();
+
+/** A loader that answers when it is told to. */
+function gate<T>() {
+  const waiting: ((value: T) => void)[] = [];
+  let calls = 0;
+  return {
+    load: () => {
+      calls++;
+      return new Promise<T>((resolve) => waiting.push(resolve));
+    },
+    calls: () => calls,
+    started: (count: number) => until(`${count} loaders`, async () => (calls >= count ? true : undefined)),
+    answer: (value: T) => waiting.shift()!(value),
+  };
+}
+
+describe('cache', () => {
+  afterAll(async () => {
+    for await (const keys of redis.scanStream({ match: `*${prefix}*` })) if (keys.length > 0) await redis.del(...keys);
+    redis.disconnect();
+  });
+
+  it('asks the loader once for all that miss at a time', async () => {
+    const { load, calls, started, answer } = gate<number>();
+    const spec = { name: 'single', ttlSeconds: 60, load };
+    const all = Promise.all(Array.from({ length: 20 }, () => cache.get(spec)));
+    await started(1);
+    // All have missed by now or join the load that is under way.
+    answer(7);
+    expect((await all).map(({ value }) => value)).toEqual(Array(20).fill(7));
+    expect(calls()).toBe(1);
+  });
+
+  it('answers from Redis while it is fresh, in any process', async () => {
+    const spec = { name: 'shared', ttlSeconds: 60, load: async () => ({ deep: [1, null, 'ä'] }) };
+    expect(await cache.get(spec)).toMatchObject({ source: 'loader' });
+    const other = await createCache().get({ ...spec, load: async () => ({ deep: [] }) });
+    expect(other).toEqual({ value: { deep: [1, null, 'ä'] }, source: 'cache' });
+  });
+
+  it('does not keep an answer that was loaded before a drop', async () => {
+    const { load, started, answer } = gate<string>();
+    const reading = cache.get({ name: 'dropped', ttlSeconds: 60, load });
+    await started(1);
+    await cache.drop('dropped');
+    answer('old');
+    expect((await reading).value).toBe('old');
+    expect(await cache.get({ name: 'dropped', ttlSeconds: 60, load: async () => 'new' })).toEqual({
+      value: 'new',
+      source: 'loader',
+    });
+  });
+
+  it('does not hand a load from before a drop to those who come after it', async () => {
+    const { load, started, answer } = gate<string>();
+    const before = cache.get({ name: 'joined', ttlSeconds: 60, load });
+    await started(1);
+    await cache.drop('joined');
+    const after = cache.get({ name: 'joined', ttlSeconds: 60, load });
+    await started(2);
+    answer('old');
+    answer('new');
+    expect((await before).value).toBe('old');
+    expect((await after).value).toBe('new');
+  });
+
+  it('lets a stale answer stand in when the loader fails, and says why', async () => {
+    const spec = { name: 'stale', ttlSeconds: 0.05, staleSeconds: 60 };
+    await cache.get({ ...spec, load: async () => 'kept' });
+    const failing = { ...spec, load: () => Promise.reject(new Error('database is down')) };
+    const answer = await until('the answer to go stale', async () => {
+      const found = await cache.get(failing);
+      return found.staleBecause ? found : undefined;
+    });
+    expect(answer).toMatchObject({ value: 'kept', source: 'cache', staleBecause: new Error('database is down') });
+    await expect(cache.get({ ...failing, name: 'never loaded' })).rejects.toThrow('database is down');
+  });
+
+  it('spreads expiry', async () => {
+    const names = Array.from({ length: 30 }, (_, index) => `spread${index}`);
+    await Promise.all(names.map((name) => cache.get({ name, ttlSeconds: 1_000, load: async () => 1 })));
+    const ttls = await Promise.all(names.map((name) => redis.ttl(`{${prefix}:${name}}`)));
+    expect(Math.min(...ttls)).toBeGreaterThanOrEqual(898);
+    expect(Math.max(...ttls)).toBeLessThanOrEqual(1_101);
+    expect(new Set(ttls).size).toBeGreaterThan(10);
+  });
+
+  it('counts hits and misses', async () => {
+    hits.length = 0;
+    const spec = { name: 'counted', ttlSeconds: 60, load: async () => 1 };
+    await cache.get(spec);
+    await cache.get(spec);
+    expect(hits).toEqual([false, true]);
+  });
+
+  it('works without Redis: slower, not broken', async () => {
+    const away = new Redis(1, {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      retryStrategy: () => null,
+      maxRetriesPerRequest: 0,
+    });
+    away.on('error', () => {});
+    const answer = await new Cache(away, (name) => name).get({
+      name: 'any',
+      ttlSeconds: 60,
+      load: async () => 'from the database',
+    });
+    expect(answer).toEqual({ value: 'from the database', source: 'loader' });
+    away.disconnect();
+  });
+});
