@@ -1,4 +1,4 @@
-import { namedId } from '../src/lib/ids.ts';
+import { namedId, submissionId } from '../src/lib/ids.ts';
 import type { SeedClassSubject, Structure } from './classes.ts';
 import { addDays, addMs, instantAt, schoolDateOf, versionOf } from './dates.ts';
 import { answerText, assignmentText, feedbackText } from './homework-texts.ts';
@@ -166,7 +166,7 @@ export function createHomework({ classSubjects }: Structure, year: SchoolYear): 
     const submittedAt = new Date(from + Math.ceil(Math.sqrt(random.next()) * (to - from - 1_000)) + 500).toISOString();
     const lateDays = isLate ? Math.ceil((Date.parse(submittedAt) - Date.parse(dueAt)) / DAY_MS) : 0;
     const name = `${assignment.name}:${student.id}`;
-    const id = timedId(name, submittedAt);
+    const id = submissionId(assignment.id, student.id);
     const hasFile = assignment.kind === 'file' || (assignment.kind === 'any' && random.chance(SHARE.withFile));
     const revision = random.chance(SHARE.secondRevision) ? 2 : 1;
     rows.homework_submissions.push({

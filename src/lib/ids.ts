@@ -42,6 +42,10 @@ export const namedId = (...parts: readonly (string | number)[]): string => v5(pa
 export const sheetId = (classId: string, onDate: string, periodNo = 0): string =>
   periodNo === 0 ? namedId('sheet', classId, onDate) : namedId('sheet', classId, onDate, `p${periodNo}`);
 
+/** The id of what a student hands in for a homework, whatever its revision. */
+export const submissionId = (homeworkId: string, studentId: string): string =>
+  namedId('submission', homeworkId, studentId);
+
 /**
  * Ids that come out the same whenever the same request runs again: shaped like `newId()`, with the bits that are random
  * there taken from the seed and the id's place in the sequence.

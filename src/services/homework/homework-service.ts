@@ -1,12 +1,6 @@
-import type { Reader } from '../../buffer/reader.ts';
-import type { Receipt, WriteBuffer } from '../../buffer/write-buffer.ts';
-import {
-  FileNotReadyError,
-  ForbiddenError,
-  HasGradesError,
-  HasSubmissionsError,
-  NotFoundError,
-} from '../../errors/catalogue.ts';
+import type { Found, Reader } from '../../buffer/reader.ts';
+import { type Receipt, StaleVersionError, type WriteBuffer } from '../../buffer/write-buffer.ts';
+import { FileNotReadyError, HasGradesError, HasSubmissionsError, NotFoundError } from '../../errors/catalogue.ts';
 import { schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
@@ -14,28 +8,29 @@ import type { Condition, Position } from '../../stores/postgres/conditions.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { repeatUnlessAsked } from '../repeat.ts';
 import type { School } from '../school/school.ts';
-import { type Reach, reachOf, requireReach } from '../scope.ts';
+import { type Reach, reaches, reachOf, requireReach } from '../scope.ts';
 import type { Homework } from './homework.entity.ts';
-import { requireWindow } from './homework-rules.ts';
+import { movedLateness, requireWindow } from './homework-rules.ts';
 import type { HomeworkStore } from './homework-store.ts';
+import type { HomeworkSubmission } from './homework-submission.entity.ts';
 
-export interface NewHomework
-  extends Omit<
-    Homework,
-    | 'id'
-    | 'class_subject_id'
-    | 'staff_id'
-    | 'group_id'
-    | 'assigned_on'
-    | 'created_at'
-    | 'updated_at'
-    | 'deleted_at'
-    | 'publish_at'
-  > {
+type Derived =
+  | 'id'
+  | 'class_subject_id'
+  | 'staff_id'
+  | 'group_id'
+  | 'assigned_on'
+  | 'created_at'
+  | 'updated_at'
+  | 'deleted_at';
+
+export interface NewHomework extends Omit<Homework, Derived | 'publish_at'> {
   class_subject_ids: string[];
   publish_at?: string;
   file_ids: string[];
 }
+
+export type HomeworkChanges = Partial<Omit<Homework, Derived>>;
 
 export interface HomeworkFilter {
   class_id?: string;
@@ -52,6 +47,14 @@ export interface HomeworkView {
   version: number;
   isPending: boolean;
   source: string;
+  /** The caller runs or teaches this class-subject; others see what is published. */
+  isLed: boolean;
+}
+
+export interface HomeworkPage {
+  items: HomeworkView[];
+  next?: Position;
+  degraded: string[];
 }
 
 type Caller = Pick<RequestContext, 'actor' | 'scope' | 'requestId' | 'ip' | 'now' | 'newId'>;
@@ -63,6 +66,9 @@ export interface HomeworkDeps {
   school: School;
   activity: ActivityLog;
 }
+
+/** Submissions of one homework at most: a class has 60 seats. */
+const MOST_SUBMISSIONS = 1_000;
 
 /** Assignments: written whole by their teacher, buffered, read by whom they concern. */
 export class HomeworkService {
@@ -76,29 +82,25 @@ export class HomeworkService {
    * Gives one assignment to one or several class-subjects: a homework each, joined by a group id.
    *
    * @throws NotFoundError for a class-subject outside the caller's scope
-   * @throws BadWindowError, FileNotReadyError
+   * @throws BadWindowError, FileNotReadyError (H5)
    */
   async create(
     caller: Caller,
-    { class_subject_ids, file_ids, publish_at, ...fields }: NewHomework,
+    { class_subject_ids, publish_at, file_ids, ...fields }: NewHomework,
   ): Promise<HomeworkView[]> {
     const { school, buffer, activity } = this.#deps;
-    const reach = await reachOf(caller.actor, caller.scope, school);
-    const { staffId } = await caller.actor.scopes();
-    // Files come with the file service; until then none can be ready.
-    if (file_ids.length > 0)
+    if (file_ids.length > 0) {
       throw new FileNotReadyError({ errors: [{ pointer: '/file_ids/0', detail: 'is not a ready file of yours' }] });
+    }
     const now = caller.now.toISOString();
     const publishAt = publish_at ?? now;
     requireWindow({ ...fields, publish_at: publishAt });
-    const staffOf = reach.all
-      ? new Map((await school.classSubjects()).map((taught) => [taught.id, taught.staffId]))
-      : undefined;
-    const groupId = class_subject_ids.length > 1 ? caller.newId() : null;
+    const ownerOf = await this.#owners(caller);
     const assignedOn = schoolDateOf(caller.now, await school.timezone());
+    const groupId = class_subject_ids.length > 1 ? caller.newId() : null;
     const documents = class_subject_ids.map((classSubjectId, index): Homework => {
-      const owner = staffOf ? staffOf.get(classSubjectId) : staffId;
-      if (!owner || (!reach.all && !reach.classSubjects.has(classSubjectId))) {
+      const staffId = ownerOf(classSubjectId);
+      if (staffId === undefined) {
         throw new NotFoundError({
           errors: [{ pointer: `/class_subject_ids/${index}`, detail: 'is not a class-subject of yours' }],
         });
@@ -106,7 +108,7 @@ export class HomeworkService {
       return {
         id: caller.newId(),
         class_subject_id: classSubjectId,
-        staff_id: owner,
+        staff_id: staffId,
         group_id: groupId,
         ...fields,
         assigned_on: assignedOn,
@@ -118,61 +120,75 @@ export class HomeworkService {
     });
     const receipts = await Promise.all([
       ...documents.map((document) => buffer.put('homework', document as unknown as Document)),
-      ...documents.map(({ id }) =>
-        activity.record(caller, { service: 'homework', action: 'homework.create', entity: { type: 'homework', id } }),
-      ),
+      ...documents.map(({ id }) => activity.record(caller, activityOf('create', id))),
     ]);
     return documents.map((homework, index) => ({
       homework,
       version: (receipts[index] as Receipt).version,
       isPending: true,
       source: 'buffer',
+      isLed: true,
     }));
   }
 
   /** @throws NotFoundError when there is none in the caller's scope */
-  async get(caller: Caller, id: string): Promise<HomeworkView> {
-    const reach = await reachOf(caller.actor, caller.scope, this.#deps.school);
-    return this.#find(reach, caller, id);
+  async get(caller: Pick<Caller, 'actor' | 'scope' | 'now'>, id: string): Promise<HomeworkView> {
+    const { reader, school } = this.#deps;
+    const reach = await reachOf(caller.actor, caller.scope, school);
+    const found = await reader.get('homework', id);
+    if (!found) throw new NotFoundError();
+    const view = viewOf(found, reach);
+    const { class_subject_id, status, publish_at } = view.homework;
+    requireReach(reach, 'classSubjects', class_subject_id);
+    if (!view.isLed && (status === 'draft' || publish_at > caller.now.toISOString())) throw new NotFoundError();
+    return view;
   }
 
   /** Sorted by due date. @returns the page and where the next one starts */
-  async list(
-    caller: Caller,
-    filter: HomeworkFilter,
-  ): Promise<{ items: HomeworkView[]; next?: Position; degraded: string[] }> {
+  async list(caller: Pick<Caller, 'actor' | 'scope' | 'now'>, filter: HomeworkFilter): Promise<HomeworkPage> {
     const { school, reader } = this.#deps;
+    const { class_id, subject_id, status, due_from, due_to, after, limit } = filter;
     const reach = await reachOf(caller.actor, caller.scope, school);
-    const values = (await school.classSubjects())
-      .filter(({ id }) => reach.all || reach.classSubjects.has(id))
+    const ids = (await school.classSubjects())
+      .filter(({ id }) => reaches(reach, 'classSubjects', id))
       .filter(
-        ({ classId, subjectId }) =>
-          (!filter.class_id || classId === filter.class_id) && (!filter.subject_id || subjectId === filter.subject_id),
+        ({ classId, subjectId }) => (!class_id || classId === class_id) && (!subject_id || subjectId === subject_id),
       )
       .map(({ id }) => id);
-    if (values.length === 0) return { items: [], degraded: [] };
     const where: Condition[] = [];
-    if (filter.status) where.push({ column: 'status', op: 'eq', value: filter.status });
-    if (filter.due_from) where.push({ column: 'due_at', op: 'gte', value: filter.due_from });
-    if (filter.due_to) where.push({ column: 'due_at', op: 'lte', value: filter.due_to });
-    if (isReaderOnly(caller)) {
-      where.push(
-        { column: 'status', op: 'ne', value: 'draft' },
-        { column: 'publish_at', op: 'lte', value: minuteOf(caller.now) },
-      );
-    }
-    const page = await reader.list({
-      entity: 'homework',
-      relation: { column: 'class_subject_id', values },
-      where,
-      sort: { column: 'due_at', direction: 'asc' },
-      ...(filter.after ? { after: filter.after } : {}),
-      limit: filter.limit,
-    });
+    if (status) where.push({ column: 'status', op: 'eq', value: status });
+    if (due_from) where.push({ column: 'due_at', op: 'gte', value: due_from });
+    if (due_to) where.push({ column: 'due_at', op: 'lte', value: due_to });
+    const published: Condition[] = [
+      { column: 'status', op: 'ne', value: 'draft' },
+      { column: 'publish_at', op: 'lte', value: minuteOf(caller.now) },
+    ];
+    // Somebody may teach one class and follow another, as a parent does: each has its own view.
+    const parts = [
+      { values: ids.filter((id) => reaches(reach, 'taught', id)), where },
+      { values: ids.filter((id) => !reaches(reach, 'taught', id)), where: [...where, ...published] },
+    ].filter(({ values }) => values.length > 0);
+    const pages = await Promise.all(
+      parts.map(({ values, where: conditions }) =>
+        reader.list({
+          entity: 'homework',
+          relation: { column: 'class_subject_id', values },
+          where: conditions,
+          sort: { column: 'due_at', direction: 'asc' },
+          ...(after ? { after } : {}),
+          limit,
+        }),
+      ),
+    );
+    const items = pages.flatMap((page) => page.items.map((found) => viewOf(found, reach)));
+    if (pages.length > 1) items.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
+    const hasMore = items.length > limit || pages.some(({ next }) => next !== undefined);
+    const page = items.slice(0, limit);
+    const last = page.at(-1)?.homework;
     return {
-      items: page.items.map(({ document, ...rest }) => ({ homework: document as unknown as Homework, ...rest })),
-      ...(page.next ? { next: page.next } : {}),
-      degraded: page.degraded,
+      items: page,
+      ...(hasMore && last ? { next: { value: last.due_at, id: last.id } } : {}),
+      degraded: [...new Set(pages.flatMap(({ degraded }) => degraded))],
     };
   }
 
@@ -182,59 +198,46 @@ export class HomeworkService {
    * @param ifMatch the version that the caller has seen
    * @throws StaleVersionError, NotFoundError, BadWindowError, HasSubmissionsError, HasGradesError (H6)
    */
-  update(caller: Caller, id: string, changes: Partial<Homework>, ifMatch?: number): Promise<HomeworkView> {
+  update(caller: Caller, id: string, changes: HomeworkChanges, ifMatch?: number): Promise<HomeworkView> {
     return repeatUnlessAsked(ifMatch, () => this.#update(caller, id, changes, ifMatch));
   }
 
-  async #update(caller: Caller, id: string, changes: Partial<Homework>, ifMatch?: number): Promise<HomeworkView> {
-    const found = await this.#findOwn(caller, id);
-    const homework: Homework = { ...found.homework, ...changes, updated_at: caller.now.toISOString() };
+  async #update(caller: Caller, id: string, changes: HomeworkChanges, ifMatch?: number): Promise<HomeworkView> {
+    const { buffer, store, activity } = this.#deps;
+    const { homework: old, version } = await this.get(caller, id);
+    if (ifMatch !== undefined && ifMatch !== version) throw new StaleVersionError(version);
+    const homework: Homework = { ...old, ...changes, updated_at: caller.now.toISOString() };
     requireWindow(homework);
-    if (changes.due_at !== undefined && changes.due_at < found.homework.due_at && (await this.hasSubmissions(id))) {
+    if (homework.due_at < old.due_at && (await this.hasSubmissions(id))) {
       throw new HasSubmissionsError({
         errors: [{ pointer: '/due_at', detail: 'only moves later once students have handed in' }],
       });
     }
-    if (
-      changes.max_x100 !== undefined &&
-      changes.max_x100 !== found.homework.max_x100 &&
-      (await this.#deps.store.hasGrades(id))
-    ) {
+    if (homework.max_x100 !== old.max_x100 && (await store.hasGrades(id))) {
       throw new HasGradesError({ errors: [{ pointer: '/max_x100', detail: 'is fixed once grades exist' }] });
     }
     const [receipt] = await Promise.all([
-      this.#deps.buffer.put('homework', homework as unknown as Document, {
-        base: found.version,
-        ifMatch: ifMatch ?? found.version,
-      }),
-      this.#deps.activity.record(caller, {
-        service: 'homework',
-        action: 'homework.update',
-        entity: { type: 'homework', id },
-      }),
+      buffer.put('homework', homework as unknown as Document, { base: version, ifMatch: version }),
+      activity.record(caller, activityOf('update', id)),
     ]);
-    return { homework, version: receipt.version, isPending: true, source: 'buffer' };
+    if (changes.due_at !== undefined) await this.#moveLateness(homework, old.due_at);
+    return { homework, version: receipt.version, isPending: true, source: 'buffer', isLed: true };
   }
 
-  /** @throws HasSubmissionsError once students have handed in: archive it instead (H6) */
+  /** @throws HasSubmissionsError, HasGradesError once students have handed in or are graded: archive it instead (H6) */
   remove(caller: Caller, id: string, ifMatch?: number): Promise<number> {
     return repeatUnlessAsked(ifMatch, () => this.#remove(caller, id, ifMatch));
   }
 
   async #remove(caller: Caller, id: string, ifMatch?: number): Promise<number> {
-    const { homework, version } = await this.#findOwn(caller, id);
+    const { buffer, store, activity } = this.#deps;
+    const { homework, version } = await this.get(caller, id);
+    if (ifMatch !== undefined && ifMatch !== version) throw new StaleVersionError(version);
     if (await this.hasSubmissions(id)) throw new HasSubmissionsError('archive it instead');
+    if (await store.hasGrades(id)) throw new HasGradesError('archive it instead');
     const [receipt] = await Promise.all([
-      this.#deps.buffer.put('homework', homework as unknown as Document, {
-        base: version,
-        ifMatch: ifMatch ?? version,
-        isTombstone: true,
-      }),
-      this.#deps.activity.record(caller, {
-        service: 'homework',
-        action: 'homework.delete',
-        entity: { type: 'homework', id },
-      }),
+      buffer.put('homework', homework as unknown as Document, { base: version, ifMatch: version, isTombstone: true }),
+      activity.record(caller, activityOf('delete', id)),
     ]);
     return receipt.version;
   }
@@ -245,28 +248,63 @@ export class HomeworkService {
     return pending.some(({ document }) => document.status !== 'draft') || this.#deps.store.hasSubmissions(homeworkId);
   }
 
-  async #findOwn(caller: Caller, id: string): Promise<HomeworkView> {
-    const found = await this.get(caller, id);
-    if (caller.scope.includes('A')) return found;
-    const { staffId } = await caller.actor.scopes();
-    if (found.homework.staff_id !== staffId) throw new ForbiddenError('only its teacher may change a homework');
-    return found;
+  /** Who answers for a new homework of a class-subject; undefined outside the caller's scope. */
+  async #owners({ actor, scope }: Caller): Promise<(classSubjectId: string) => string | undefined> {
+    const { school } = this.#deps;
+    const reach = await reachOf(actor, scope, school);
+    if (reach.all) {
+      const staffOf = new Map((await school.classSubjects()).map(({ id, staffId }) => [id, staffId]));
+      return (id) => staffOf.get(id);
+    }
+    const { staffId } = await actor.scopes();
+    return (id) => (staffId !== null && reach.taught.has(id) ? staffId : undefined);
   }
 
-  async #find(reach: Reach, caller: Caller, id: string): Promise<HomeworkView> {
-    const found = await this.#deps.reader.get('homework', id);
-    if (!found) throw new NotFoundError();
-    const homework = found.document as unknown as Homework;
-    requireReach(reach, 'classSubjects', homework.class_subject_id);
-    if (isReaderOnly(caller) && (homework.status === 'draft' || homework.publish_at > caller.now.toISOString()))
-      throw new NotFoundError();
-    return { homework, version: found.version, isPending: found.isPending, source: found.source };
+  /** H6: a moved due date changes how late the late ones are. */
+  async #moveLateness(homework: Homework, oldDueAt: string): Promise<void> {
+    const { reader } = this.#deps;
+    const { items } = await reader.list({
+      entity: 'homework_submission',
+      relation: { column: 'homework_id', values: [homework.id] },
+      where: [{ column: 'is_late', op: 'eq', value: true }],
+      sort: { column: 'created_at', direction: 'asc' },
+      limit: MOST_SUBMISSIONS,
+    });
+    await Promise.all(
+      items.map(({ document }) =>
+        repeatUnlessAsked(undefined, () => this.#moveOne(homework, oldDueAt, String(document.student_id))),
+      ),
+    );
+  }
+
+  async #moveOne(homework: Homework, oldDueAt: string, studentId: string): Promise<void> {
+    const { reader, buffer } = this.#deps;
+    const found = await reader.get('homework_submission', `${homework.id}:${studentId}`);
+    if (!found) return;
+    const submission = found.document as unknown as HomeworkSubmission;
+    const { isLate, lateDays } = movedLateness(submission, oldDueAt, homework.due_at);
+    if (lateDays === submission.late_days) return;
+    const moved: HomeworkSubmission = { ...submission, is_late: isLate, late_days: lateDays };
+    await buffer.put('homework_submission', moved as unknown as Document, {
+      base: found.version,
+      ifMatch: found.version,
+    });
   }
 }
 
-/** Students and parents see what is published. */
-export const isReaderOnly = ({ scope }: Pick<RequestContext, 'scope'>): boolean =>
-  !scope.includes('A') && !scope.includes('T');
+const activityOf = (verb: 'create' | 'update' | 'delete', id: string) => ({
+  service: 'homework',
+  action: `homework.${verb}`,
+  entity: { type: 'homework', id },
+});
+
+function viewOf({ document, version, isPending, source }: Found, reach: Reach): HomeworkView {
+  const homework = document as unknown as Homework;
+  return { homework, version, isPending, source, isLed: reaches(reach, 'taught', homework.class_subject_id) };
+}
+
+/** Due dates are all of one form, so their texts are in order. */
+const orderOf = ({ homework: { due_at, id } }: HomeworkView): string => `${due_at} ${id}`;
 
 /** Whole minutes, so that pages of one minute share their cache. */
 const minuteOf = (now: Date): string => new Date(Math.floor(now.getTime() / 60_000) * 60_000).toISOString();

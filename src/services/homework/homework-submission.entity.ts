@@ -1,8 +1,10 @@
 import Joi from 'joi';
 import { boolean, defineEntity, instant, int, oneOf, text, uuid } from '../../lib/entity.ts';
-import { namedId } from '../../lib/ids.ts';
+import { submissionId } from '../../lib/ids.ts';
 import { isoInstant, uuid as uuidRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
+
+export { submissionId };
 
 export interface HomeworkSubmission {
   id: string;
@@ -19,8 +21,8 @@ export interface HomeworkSubmission {
   updated_at: string;
 }
 
-export const submissionId = (homeworkId: string, studentId: string): string =>
-  namedId('submission', homeworkId, studentId);
+const GRADED_BEFORE = `EXISTS (SELECT 1 FROM homework_grades g WHERE g.homework_id = stored.homework_id
+  AND g.student_id = stored.student_id AND g.status <> 'returned' AND g.graded_at < incoming.saved_at)`;
 
 export const homeworkSubmissionEntity = defineEntity({
   name: 'homework_submission',
@@ -66,6 +68,18 @@ export const homeworkSubmissionEntity = defineEntity({
     table: 'homework_submissions',
     conflict: ['homework_id', 'student_id'],
     version: 'version',
+    refuse: [
+      {
+        code: 'ALREADY_SUBMITTED',
+        message: 'a draft never replaces what is handed in (H4)',
+        when: "incoming.status = 'draft' AND stored.status <> 'draft'",
+      },
+      {
+        code: 'ALREADY_GRADED',
+        message: 'it was graded before this revision came (H3)',
+        when: `incoming.revision > stored.revision AND ${GRADED_BEFORE}`,
+      },
+    ],
   },
   shape: 1,
   examples: [

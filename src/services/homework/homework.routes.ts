@@ -4,7 +4,13 @@ import { cursor, idParams, isoInstant, pageLimit, uuid } from '../../lib/joi.ts'
 import { LIMITS } from '../../lib/limits.ts';
 import { accepted, defineRoute, ok, type Route } from '../../lib/route.ts';
 import { homeworkFields } from './homework.entity.ts';
-import type { HomeworkFilter, HomeworkService, HomeworkView, NewHomework } from './homework-service.ts';
+import type {
+  HomeworkChanges,
+  HomeworkFilter,
+  HomeworkService,
+  HomeworkView,
+  NewHomework,
+} from './homework-service.ts';
 import type { SubmissionService, SubmissionView } from './submission-service.ts';
 
 const SERVICE = 'homework';
@@ -114,10 +120,15 @@ export const createHomeworkRoutes = ({
     params: idParams,
     async handle(context) {
       const view = await homework.get(context, context.params.id);
-      return ok(toResource(view), { source: view.source, pending: view.isPending }, { etag: view.version });
+      const mine = await submissions.own(context, view);
+      return ok(
+        { ...toResource(view), my_submission: mine ? toSubmission(mine) : null },
+        { source: view.source, pending: view.isPending },
+        { etag: view.version },
+      );
     },
   }),
-  defineRoute<{ id: string }, Record<string, never>, Partial<NewHomework>>({
+  defineRoute<{ id: string }, Record<string, never>, HomeworkChanges>({
     method: 'PATCH',
     path: '/homework/:id',
     service: SERVICE,
@@ -125,7 +136,7 @@ export const createHomeworkRoutes = ({
     mode: 'B',
     access: { capability: 'homework', verb: 'w' },
     params: idParams,
-    body: Joi.object<Partial<NewHomework>>(homeworkFields).min(1),
+    body: Joi.object<HomeworkChanges>(homeworkFields).min(1),
     errors: ['HAS_SUBMISSIONS', 'HAS_GRADES', 'VERSION_CONFLICT', 'BAD_WINDOW'],
     async handle(context) {
       const view = await homework.update(context, context.params.id, context.body, context.ifMatch);

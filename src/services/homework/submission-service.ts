@@ -1,4 +1,4 @@
-import type { Reader } from '../../buffer/reader.ts';
+import type { Found, Reader } from '../../buffer/reader.ts';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import {
   AlreadyGradedError,
@@ -8,18 +8,19 @@ import {
   SubmissionClosedError,
   UnprocessableError,
 } from '../../errors/catalogue.ts';
+import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import { schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
+import { submissionId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { repeatUnlessAsked } from '../repeat.ts';
 import type { School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
-import type { Homework } from './homework.entity.ts';
-import { latenessOf } from './homework-rules.ts';
-import type { HomeworkService } from './homework-service.ts';
+import { latenessOf, revisedLateness, type SubmissionState, stateOf } from './homework-rules.ts';
+import type { HomeworkService, HomeworkView } from './homework-service.ts';
 import type { Grade, HomeworkStore } from './homework-store.ts';
-import { type HomeworkSubmission, submissionId } from './homework-submission.entity.ts';
+import type { HomeworkSubmission } from './homework-submission.entity.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'scope' | 'requestId' | 'ip' | 'now' | 'newId'>;
 
@@ -34,6 +35,7 @@ export interface SubmissionView {
   submission: HomeworkSubmission;
   version: number;
   isPending: boolean;
+  /** Absent while it is not the caller's to see (H9). */
   grade: Grade | undefined;
 }
 
@@ -41,7 +43,7 @@ export interface RosterLine {
   student_id: string;
   full_name: string;
   roll_no: number;
-  state: 'submitted' | 'late' | 'draft' | 'missing' | 'excused' | 'open' | 'not_counted';
+  state: SubmissionState;
   submitted_at: string | null;
   late_days: number;
   revision: number;
@@ -69,31 +71,34 @@ export class SubmissionService {
   /**
    * Saves a draft or hands in.
    *
-   * @throws SubmissionClosedError after the last deadline or on a closed homework (H1)
-   * @throws RevisionsExhaustedError (H3), AlreadyGradedError (H3), FileNotReadyError (H5)
+   * @throws SubmissionClosedError after the last deadline (H1) or on a homework that takes nothing more
+   * @throws RevisionsExhaustedError, AlreadyGradedError (H3), FileNotReadyError (H5)
    */
   save(caller: Caller, homeworkId: string, input: SubmissionInput, ifMatch?: number): Promise<SubmissionView> {
     return repeatUnlessAsked(ifMatch, () => this.#save(caller, homeworkId, input, ifMatch));
   }
 
   async #save(caller: Caller, homeworkId: string, input: SubmissionInput, ifMatch?: number): Promise<SubmissionView> {
-    const { buffer, reader, homework: assignments, store, activity } = this.#deps;
+    const { buffer, homework: assignments, activity } = this.#deps;
     const { homework } = await assignments.get(caller, homeworkId);
     const { studentId } = await caller.actor.scopes();
     if (!studentId) throw new NotFoundError();
     if (homework.submission_kind === 'none') throw new UnprocessableError('this homework takes no submission');
     if (homework.status !== 'published') throw new SubmissionClosedError();
-    if (input.file_ids.length > 0)
+    requireContent(homework, input);
+    if (input.file_ids.length > 0) {
       throw new FileNotReadyError({ errors: [{ pointer: '/file_ids/0', detail: 'is not a ready file of yours' }] });
+    }
     const now = caller.now.toISOString();
-    const lateness = latenessOf(homework, now);
-    const grade = (await store.grades(homeworkId)).get(studentId);
-    if (grade && grade.status !== 'returned') throw new AlreadyGradedError();
-    const before = await reader.get('homework_submission', `${homeworkId}:${studentId}`);
+    const { before, grade } = await this.#before(homeworkId, studentId);
     const old = before?.document as unknown as HomeworkSubmission | undefined;
-    const hasHandedIn = old !== undefined && old.status !== 'draft';
-    if (!input.final && hasHandedIn)
+    const isReturned = grade?.status === 'returned' || old?.status === 'returned';
+    if (grade && !isReturned) throw new AlreadyGradedError();
+    // What a teacher has given back may be handed in anew until the homework is closed, as late as it was (H3).
+    const lateness = isReturned && old ? revisedLateness(old) : latenessOf(homework, now);
+    if (!input.final && old && old.status !== 'draft') {
       throw new UnprocessableError('it is handed in already; hand in a new revision instead of a draft');
+    }
     if (input.final && (old?.revision ?? 0) >= homework.max_revisions) throw new RevisionsExhaustedError();
     const document: HomeworkSubmission = {
       id: old?.id ?? submissionId(homeworkId, studentId),
@@ -103,17 +108,18 @@ export class SubmissionService {
       body: input.body ?? null,
       status: input.final ? 'submitted' : 'draft',
       saved_at: now,
-      submitted_at: input.final ? now : (old?.submitted_at ?? null),
-      ...(input.final ? keptLateness(old, lateness) : { is_late: false, late_days: 0 }),
+      submitted_at: input.final ? now : null,
+      is_late: input.final && lateness.isLate,
+      late_days: input.final ? lateness.lateDays : 0,
       created_at: old?.created_at ?? now,
       updated_at: now,
     };
-    const base = before?.version;
+    const base = before?.version ?? 0;
     const [receipt] = await Promise.all([
       buffer.put('homework_submission', document as unknown as Document, {
-        ...(base === undefined ? {} : { base }),
+        base,
         // A draft never replaces what was handed in meanwhile; two devices never overwrite each other unseen.
-        ifMatch: ifMatch ?? base ?? 0,
+        ifMatch: ifMatch ?? base,
       }),
       activity.record(caller, {
         service: 'homework',
@@ -125,82 +131,116 @@ export class SubmissionService {
   }
 
   /** @throws NotFoundError when there is none in the caller's scope */
-  async get(caller: Caller, homeworkId: string, studentId: string | undefined): Promise<SubmissionView> {
-    const { reader, homework, store, school } = this.#deps;
-    await homework.get(caller, homeworkId);
-    const own = (await caller.actor.scopes()).studentId;
-    const student = studentId ?? own;
+  async get(
+    caller: Pick<Caller, 'actor' | 'scope' | 'now'>,
+    homeworkId: string,
+    studentId: string | undefined,
+  ): Promise<SubmissionView> {
+    const view = await this.#deps.homework.get(caller, homeworkId);
+    const student = studentId ?? (await caller.actor.scopes()).studentId;
     if (!student) throw new NotFoundError();
-    const isTeacher = caller.scope.includes('A') || caller.scope.includes('T');
-    if (!isTeacher) requireReach(await reachOf(caller.actor, caller.scope, school), 'students', student);
-    const found = await reader.get('homework_submission', `${homeworkId}:${student}`);
+    const found = await this.#find(caller, view, student);
     if (!found) throw new NotFoundError();
-    const grade = (await store.grades(homeworkId)).get(student);
-    return {
-      submission: found.document as unknown as HomeworkSubmission,
-      version: found.version,
-      isPending: found.isPending,
-      // H9: marks show only after their release.
-      grade: grade && (isTeacher || grade.releasedAt !== null) ? grade : undefined,
-    };
+    return found;
+  }
+
+  /** A student's own submission beside a homework; null for everybody else, or when there is none. */
+  async own(caller: Pick<Caller, 'actor' | 'scope' | 'now'>, view: HomeworkView): Promise<SubmissionView | null> {
+    const { studentId } = await caller.actor.scopes();
+    if (!studentId || !caller.scope.includes('O')) return null;
+    return (await this.#find(caller, view, studentId)) ?? null;
   }
 
   /** Every student of the class and where it stands (H7, H8). */
-  async roster(caller: Caller, homeworkId: string): Promise<RosterLine[]> {
+  async roster(caller: Pick<Caller, 'actor' | 'scope' | 'now'>, homeworkId: string): Promise<RosterLine[]> {
     const { reader, homework: assignments, store, school } = this.#deps;
     const { homework } = await assignments.get(caller, homeworkId);
     const taught = (await school.classSubjects()).find(({ id }) => id === homework.class_subject_id);
     if (!taught) throw new NotFoundError();
     const timezone = await school.timezone();
-    const today = schoolDateOf(caller.now, timezone);
-    const [students, grades, submissions] = await Promise.all([
-      school.roster(taught.classId, today),
-      store.grades(homeworkId),
+    const [students, { items }, grades] = await Promise.all([
+      school.roster(taught.classId, schoolDateOf(caller.now, timezone)),
       reader.list({
         entity: 'homework_submission',
         relation: { column: 'homework_id', values: [homeworkId] },
         sort: { column: 'saved_at', direction: 'asc' },
         limit: MOST_STUDENTS,
       }),
+      store.grades(homeworkId),
     ]);
-    const byStudent = new Map(
-      submissions.items.map(({ document }) => [document.student_id, document as unknown as HomeworkSubmission]),
+    const submissions = new Map(
+      items.map(({ document }) => [document.student_id, document as unknown as HomeworkSubmission]),
     );
+    const now = caller.now.toISOString();
     const dueOn = schoolDateOf(new Date(homework.due_at), timezone);
     return students.map(({ studentId, fullName, rollNo, startsOn }) => {
-      const submission = byStudent.get(studentId);
+      const submission = submissions.get(studentId);
       const isExcused = grades.get(studentId)?.status === 'excused';
       return {
         student_id: studentId,
         full_name: fullName,
         roll_no: rollNo,
-        state: isExcused ? 'excused' : stateOf(homework, submission, caller.now.toISOString(), startsOn > dueOn),
+        state: stateOf(homework, submission, { now, hasJoinedLater: startsOn > dueOn, isExcused }),
         submitted_at: submission?.submitted_at ?? null,
         late_days: submission?.late_days ?? 0,
         revision: submission?.revision ?? 0,
       };
     });
   }
+
+  async #find(
+    caller: Pick<Caller, 'actor' | 'scope'>,
+    { homework, isLed }: HomeworkView,
+    studentId: string,
+  ): Promise<SubmissionView | undefined> {
+    const { reader, store, school } = this.#deps;
+    if (!isLed) requireReach(await reachOf(caller.actor, caller.scope, school), 'students', studentId);
+    const [found, grades] = await Promise.all([
+      reader.get('homework_submission', `${homework.id}:${studentId}`),
+      store.grades(homework.id),
+    ]);
+    if (!found) return undefined;
+    const grade = grades.get(studentId);
+    return {
+      submission: found.document as unknown as HomeworkSubmission,
+      version: found.version,
+      isPending: found.isPending,
+      grade: grade && (isLed || grade.releasedAt !== null) ? grade : undefined,
+    };
+  }
+
+  /**
+   * What there is of a student. A deadline does not wait for a database that is away: then only the buffer and the cache
+   * tell, and the rules on the rest are judged when the write is stored.
+   */
+  async #before(homeworkId: string, studentId: string): Promise<{ before?: Found; grade?: Grade }> {
+    const { reader, store } = this.#deps;
+    const unlessAway = (error: unknown): undefined => {
+      if (!isDatabaseAway(error)) throw error;
+    };
+    const [before, grades] = await Promise.all([
+      reader.get('homework_submission', `${homeworkId}:${studentId}`).catch(unlessAway),
+      store.grades(homeworkId).catch(unlessAway),
+    ]);
+    const grade = grades?.get(studentId);
+    return { ...(before ? { before } : {}), ...(grade ? { grade } : {}) };
+  }
 }
 
-/** H3: lateness follows the last revision, but one made after `returned` keeps the earlier lateness. */
-function keptLateness(
-  old: HomeworkSubmission | undefined,
-  { isLate, lateDays }: { isLate: boolean; lateDays: number },
-) {
-  if (old?.status === 'returned') return { is_late: old.is_late, late_days: old.late_days };
-  return { is_late: isLate, late_days: lateDays };
-}
-
-/** H7: who joined after the due date is neither missing nor counted. H8: missing is none after the last deadline. */
-export function stateOf(
-  homework: Pick<Homework, 'due_at' | 'late_until_at'>,
-  submission: HomeworkSubmission | undefined,
-  now: string,
-  hasJoinedLater: boolean,
-): RosterLine['state'] {
-  if (submission && submission.status !== 'draft') return submission.is_late ? 'late' : 'submitted';
-  const isOver = now > (homework.late_until_at ?? homework.due_at);
-  if (isOver) return hasJoinedLater ? 'not_counted' : 'missing';
-  return submission ? 'draft' : 'open';
+/** What is handed in has the kind of content that the teacher asks for; a draft may still lack it. */
+function requireContent(
+  { submission_kind: kind, max_files }: HomeworkView['homework'],
+  { body, file_ids, final }: SubmissionInput,
+): void {
+  const refuse = (pointer: string, detail: string): never => {
+    throw new UnprocessableError({ errors: [{ pointer, detail }] });
+  };
+  const hasText = (body ?? '').trim() !== '';
+  if (file_ids.length > max_files) refuse('/file_ids', `must hold at most ${max_files} files`);
+  if (kind === 'text' && file_ids.length > 0) refuse('/file_ids', 'this homework takes text only');
+  if (!final) return;
+  if (kind === 'text' && !hasText) refuse('/body', 'must hold the answer');
+  if (kind === 'file' && file_ids.length === 0) refuse('/file_ids', 'must name at least one file');
+  if (kind === 'any' && !hasText && file_ids.length === 0)
+    refuse('/body', 'must hold the answer, or file_ids name files');
 }
