@@ -1,18 +1,12 @@
 import cluster from 'node:cluster';
-import { createServer } from 'node:http';
 import { loadConfig } from './config/index.ts';
 import { createContainer } from './container.ts';
 import { startEngine } from './engine.ts';
+import { WebServer } from './http/web-server.ts';
 import { createLogger } from './lib/logger.ts';
 import { serveMetrics } from './lib/metrics.ts';
-import { Shutdown } from './lib/shutdown.ts';
 import { startSentry } from './lib/sentry.ts';
-
-/** Slow clients hold a socket, not a request: headers must arrive within this. */
-const HEADERS_MS = 15_000;
-const REQUEST_MS = 30_000;
-/** Longer than load balancers keep idle connections, so that they close first. */
-const KEEP_ALIVE_MS = 65_000;
+import { Shutdown } from './lib/shutdown.ts';
 
 async function main(): Promise<void> {
   const config = loadConfig();
@@ -23,21 +17,20 @@ async function main(): Promise<void> {
   }
   await startSentry(config.sentry.dsn);
   const shutdown = new Shutdown({ log });
-  const { app, engine, metrics, close } = createContainer({ config, log, role: 'web', isStopping: () => shutdown.isRunning });
-  await startEngine(engine, log);
-  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS }, app);
-  const metricsServer = config.metrics.isEnabled ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port, log }) : undefined;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.http.port, config.http.host, resolve);
+  const { app, engine, metrics, close } = createContainer({
+    config,
+    log,
+    role: 'web',
+    isStopping: () => shutdown.isRunning,
   });
+  await startEngine(engine, log);
+  const server = new WebServer(app);
+  const metricsServer = config.metrics.isEnabled
+    ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port, log })
+    : undefined;
+  await server.listen(config.http.port, config.http.host);
   shutdown
-    .add('http', () => {
-      // Requests in flight are answered; idle connections end now.
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      return closed;
-    })
+    .add('http', () => server.stop())
     .add('metrics', () => metricsServer?.close())
     .add('engine and stores', close)
     .listen();

@@ -19,7 +19,8 @@ export interface AdminQueuesDeps {
 const PATH = '/admin/queues';
 const COOKIE = 's24_admin';
 /** Bull Board's pages bring their styles and start values inline. */
-const PAGE_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'";
+const PAGE_POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'";
 
 const LOGIN_PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Schools24 queues</title><style>body{font:16px system-ui;display:grid;place-items:center;min-height:90vh;color:#223}
@@ -29,10 +30,14 @@ form{display:grid;gap:.8rem;width:18rem}input,button{font:inherit;padding:.5rem}
 <label>Password <input name="password" type="password" autocomplete="current-password" required></label>
 <button>Log in</button></form></html>`;
 
-const cookieOf = (request: Request): string | undefined => new RegExp(`(?:^|;\\s*)${COOKIE}=([^;]+)`).exec(request.headers.cookie ?? '')?.[1];
+const cookieOf = (request: Request): string | undefined =>
+  new RegExp(`(?:^|;\\s*)${COOKIE}=([^;]+)`).exec(request.headers.cookie ?? '')?.[1];
 
 /** Bull Board for admins: the API's login and role by cookie or bearer; read-only unless BULL_BOARD_WRITABLE is set. */
-export function createAdminQueues({ queues, isWritable, login, authenticate }: AdminQueuesDeps): { path: string; router: Router } {
+export function createAdminQueues({ queues, isWritable, login, authenticate }: AdminQueuesDeps): {
+  path: string;
+  router: Router;
+} {
   const adapter = new ExpressAdapter();
   adapter.setBasePath(PATH);
   createBullBoard({
@@ -44,14 +49,22 @@ export function createAdminQueues({ queues, isWritable, login, authenticate }: A
   const router = Router();
   const page = (response: Response, status: number, message = ''): void => {
     response
-      .writeHead(status, { ...securityHeaders, 'Content-Security-Policy': PAGE_POLICY, 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store' })
+      .writeHead(status, {
+        ...securityHeaders,
+        'Content-Security-Policy': PAGE_POLICY,
+        'Content-Type': 'text/html; charset=utf-8',
+        'Cache-Control': 'no-store',
+      })
       .end(LOGIN_PAGE.replace('<!--message-->', message ? `<p role="alert">${message}</p>` : ''));
   };
 
   router.post('/login', express.urlencoded({ extended: false, limit: '4kb' }), async (request, response) => {
     const { login: name, password } = (request.body ?? {}) as Record<string, unknown>;
     try {
-      const token = await login(String(name ?? ''), String(password ?? ''), { ip: request.ip ?? '', userAgent: (request.headers['user-agent'] ?? '').slice(0, 500) });
+      const token = await login(String(name ?? ''), String(password ?? ''), {
+        ip: request.ip ?? '',
+        userAgent: (request.headers['user-agent'] ?? '').slice(0, 500),
+      });
       const actor = await authenticate(`Bearer ${token}`);
       if (!actor.roles.includes('admin')) {
         page(response, 403, 'Only admins may see the queues.');
@@ -80,7 +93,9 @@ export function createAdminQueues({ queues, isWritable, login, authenticate }: A
     } catch (thrown) {
       const error = toAppError(thrown);
       if (bearer) {
-        response.writeHead(error.status, { ...securityHeaders, 'Content-Type': 'application/problem+json' }).end(JSON.stringify(problemOf(error, '', PATH)));
+        response
+          .writeHead(error.status, { ...securityHeaders, 'Content-Type': 'application/problem+json' })
+          .end(JSON.stringify(problemOf(error, '', PATH)));
       } else page(response, 401);
     }
   });

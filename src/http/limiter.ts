@@ -4,8 +4,22 @@ import { RateLimitedError } from '../errors/catalogue.ts';
 import type { RateLimitName } from '../lib/route.ts';
 
 /** Requests a window (DOMAIN §0), before RATE_LIMIT_FACTOR. */
-const LIMITS_PER_MINUTE: Record<RateLimitName, number> = { default: 120, login: 10, autosave: 12, pings: 40, reports: 6, imports: 2 };
-const WINDOW_SECONDS: Record<RateLimitName, number> = { default: 60, login: 60, autosave: 60, pings: 60, reports: 60, imports: 3600 };
+const LIMITS_PER_MINUTE: Record<RateLimitName, number> = {
+  default: 120,
+  login: 10,
+  autosave: 12,
+  pings: 40,
+  reports: 6,
+  imports: 2,
+};
+const WINDOW_SECONDS: Record<RateLimitName, number> = {
+  default: 60,
+  login: 60,
+  autosave: 60,
+  pings: 60,
+  reports: 60,
+  imports: 3600,
+};
 
 /** Below this share of the limit a process counts by itself and settles with Redis in the background. */
 const SETTLE_AT_ONCE_SHARE = 0.8;
@@ -37,7 +51,10 @@ export class Limiter {
       const limit = Math.max(1, Math.round(LIMITS_PER_MINUTE[name] * factor));
       const options = { points: limit, duration: WINDOW_SECONDS[name], keyPrefix: `${prefix}:rate:${name}` };
       const insuranceLimiter = new RateLimiterMemory(options);
-      return { limit, redis: new RateLimiterRedis({ ...options, storeClient: redis, insuranceLimiter, useRedisPackage: false }) };
+      return {
+        limit,
+        redis: new RateLimiterRedis({ ...options, storeClient: redis, insuranceLimiter, useRedisPackage: false }),
+      };
     };
     this.#limiters = {
       default: create('default'),
@@ -57,7 +74,11 @@ export class Limiter {
    * @returns headers that tell the caller where it stands
    * @throws RateLimitedError with Retry-After
    */
-  consume(name: RateLimitName, caller: string, nowMs: number): Record<string, string> | Promise<Record<string, string>> {
+  consume(
+    name: RateLimitName,
+    caller: string,
+    nowMs: number,
+  ): Record<string, string> | Promise<Record<string, string>> {
     const key = `${name}:${caller}`;
     const { limit } = this.#limiters[name];
     const count = this.#counts.get(key);
@@ -90,7 +111,11 @@ export class Limiter {
       isOver = true;
     }
     if (this.#counts.size >= MOST_CALLERS && !before) this.#counts.delete(this.#counts.keys().next().value!);
-    const count: Count = { settled: result.consumedPoints, pending: this.#counts.get(key)?.pending ?? 0, resetAtMs: Date.now() + result.msBeforeNext };
+    const count: Count = {
+      settled: result.consumedPoints,
+      pending: this.#counts.get(key)?.pending ?? 0,
+      resetAtMs: Date.now() + result.msBeforeNext,
+    };
     this.#counts.set(key, count);
     const headers = this.#headers(name, result.remainingPoints, result.msBeforeNext);
     if (isOver && more > 0) {

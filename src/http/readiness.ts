@@ -1,7 +1,7 @@
-import type { Db } from 'mongodb';
-import type { Knex } from 'knex';
-import type { BufferGuard } from '../buffer/guard.ts';
 import type { Redis } from 'ioredis';
+import type { Knex } from 'knex';
+import type { Db } from 'mongodb';
+import type { BufferGuard } from '../buffer/guard.ts';
 import { describeServers } from '../stores/server-info.ts';
 
 export interface Readiness {
@@ -31,7 +31,13 @@ const failed = (error: unknown): Check => ({ status: 'down', reason: (error as E
  * Whether this process can take writes: Redis must answer and keep what it is told. A database that is down is shown but
  * does not make the process unready, since writes and cached reads go on without it.
  */
-export function createReadiness(deps: { redis: Redis; guard: BufferGuard; knex: Knex; db: Db; isStopping: () => boolean }): () => Promise<Readiness> {
+export function createReadiness(deps: {
+  redis: Redis;
+  guard: BufferGuard;
+  knex: Knex;
+  db: Db;
+  isStopping: () => boolean;
+}): () => Promise<Readiness> {
   const { redis, guard, knex, db, isStopping } = deps;
   return async () => {
     const [redisCheck, postgresCheck, mongoCheck, servers] = await Promise.all([
@@ -59,11 +65,23 @@ export function createReadiness(deps: { redis: Redis; guard: BufferGuard; knex: 
       return failed(error);
     }
     const { durability, memory, pressure } = guard;
-    const details = { appendonly: durability?.appendonly, appendfsync: durability?.appendfsync, maxmemoryPolicy: durability?.maxmemoryPolicy, memory, pressure };
+    const details = {
+      appendonly: durability?.appendonly,
+      appendfsync: durability?.appendfsync,
+      maxmemoryPolicy: durability?.maxmemoryPolicy,
+      memory,
+      pressure,
+    };
     if (!guard.isAccepting) {
-      const reason = durability?.problems.length ? durability.problems.join('; ') : `memory is at its hard mark (${memory.usedBytes} of ${memory.limitBytes} bytes)`;
+      const reason = durability?.problems.length
+        ? durability.problems.join('; ')
+        : `memory is at its hard mark (${memory.usedBytes} of ${memory.limitBytes} bytes)`;
       return { status: 'down', reason, ...details };
     }
-    return { status: durability?.problems.length ? 'warn' : 'ok', ...(durability?.problems.length ? { reason: durability.problems.join('; ') } : {}), ...details };
+    return {
+      status: durability?.problems.length ? 'warn' : 'ok',
+      ...(durability?.problems.length ? { reason: durability.problems.join('; ') } : {}),
+      ...details,
+    };
   }
 }
