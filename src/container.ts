@@ -14,9 +14,9 @@ import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { Metrics } from './lib/metrics.ts';
 import { createEngineMetrics, type EngineMetrics } from './metrics.ts';
+import { createAuthRoutes } from './services/auth/auth.routes.ts';
 import { AuthService } from './services/auth/auth-service.ts';
 import { AuthStore } from './services/auth/auth-store.ts';
-import { createAuthRoutes } from './services/auth/auth.routes.ts';
 import { LoginGuard } from './services/auth/login-guard.ts';
 import { can } from './services/auth/permissions.ts';
 import { Sessions } from './services/auth/sessions.ts';
@@ -47,7 +47,13 @@ export interface Container {
 const MONGO_SELECTION_MS = 3_000;
 
 /** Builds everything one process needs and hands it over; nothing else wires things together. */
-export function createContainer({ config, log, role, clock = systemClock, isStopping = () => false }: ContainerOptions): Container {
+export function createContainer({
+  config,
+  log,
+  role,
+  clock = systemClock,
+  isStopping = () => false,
+}: ContainerOptions): Container {
   const metrics = new Metrics({ isEnabled: config.metrics.isEnabled, role });
   const knex = createPostgres({ ...config.postgres, log });
   const reader = createPostgresReader({ ...config.postgres, log }, knex);
@@ -74,18 +80,24 @@ export function createContainer({ config, log, role, clock = systemClock, isStop
   const school = new School({ knex: reader, cache });
   const tokens = new Tokens(signingKeys(config, log));
   const store = new AuthStore(knex);
-  const sessions = new Sessions({ store, cache, tokens, schoolDate: async () => schoolDateOf(clock.now(), await school.timezone()) });
+  const sessions = new Sessions({
+    store,
+    cache,
+    tokens,
+    schoolDate: async () => schoolDateOf(clock.now(), await school.timezone()),
+  });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
   const auth = new AuthService({ store, guard, tokens, sessions, log });
   const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
+  const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
   const app = createApp({
     routes: [...createAuthRoutes({ auth }), ...services.routes],
     services: config.http.services,
     scopesFor: can,
     authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
     limiter,
-    idempotency: new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`)),
+    idempotency,
     acceptsWrites: () => engine.guard.isAccepting,
     writesThrough: config.buffer.onOverload === 'write-through',
     readiness: createReadiness({ redis, guard: engine.guard, knex, db, isStopping }),
@@ -93,7 +105,8 @@ export function createContainer({ config, log, role, clock = systemClock, isStop
     adminQueues: createAdminQueues({
       queues: engine.queues,
       isWritable: config.bullBoard.isWritable,
-      login: async (name, password, origin) => (await auth.login(name, password, { ...origin, now: clock.now() })).accessToken,
+      login: async (name, password, origin) =>
+        (await auth.login(name, password, { ...origin, now: clock.now() })).accessToken,
       authenticate: (authorization) => sessions.authenticate(authorization, clock.now().getTime()),
     }),
     trustedProxies: config.http.trustedProxies,
@@ -109,6 +122,7 @@ export function createContainer({ config, log, role, clock = systemClock, isStop
     app,
     async close() {
       limiter.close();
+      idempotency.close();
       await engine.close();
       await Promise.all([knex.destroy(), ...(reader === knex ? [] : [reader.destroy()]), client.close()]);
     },

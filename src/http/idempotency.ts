@@ -9,15 +9,19 @@ interface KeyRecord {
   requestHash: string;
   /** Instant of the first attempt, ms: ids of later attempts are made of it again. */
   firstAtMs: number;
-  /** Attempt that is running, and since when. */
+  /** Attempt that is running, in which process, and since when. */
+  attempt?: string;
   owner?: string;
   startedAtMs?: number;
   reply?: Reply;
 }
 
 const KEPT_SECONDS = 86_400;
-/** An attempt that has run this long was lost with its process: the next one takes over. */
+/** An attempt that has run this long is lost, even if its process lives: the next one takes over. */
 const LOST_AFTER_MS = 30_000;
+/** A process says that it lives every three seconds; without a word for ten its attempts are lost. */
+const ALIVE_SECONDS = 10;
+const SAY_ALIVE_MS = 3_000;
 const KEY = /^[\x21-\x7e]{1,200}$/;
 
 /** Writes only over the record that was read. KEYS: record. ARGV: expected, new, TTL s */
@@ -50,6 +54,10 @@ export interface Attempt {
 export class Idempotency {
   readonly #redis: Redis;
   readonly #keyOf: (user: string, key: string) => string;
+  /** This process. */
+  readonly #owner = randomUUID();
+  #alive: Promise<unknown> | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(redis: Redis, keyOf: (user: string, key: string) => string) {
     this.#redis = redis;
@@ -63,10 +71,12 @@ export class Idempotency {
    */
   async begin(user: string, key: string, request: readonly unknown[], nowMs: number): Promise<Attempt> {
     if (!KEY.test(key)) throw new MalformedRequestError('Idempotency-Key must be 1 to 200 printable characters');
+    this.#alive ??= this.#startSayingAlive();
+    await this.#alive;
     const redisKey = this.#keyOf(user, key);
     const requestHash = createHash('sha256').update(JSON.stringify(request)).digest('base64url');
-    const owner = randomUUID();
-    let record: KeyRecord = { requestHash, firstAtMs: nowMs, owner, startedAtMs: nowMs };
+    const running = { attempt: randomUUID(), owner: this.#owner, startedAtMs: nowMs };
+    let record: KeyRecord = { requestHash, firstAtMs: nowMs, ...running };
     const isFirst = (await this.#redis.set(redisKey, JSON.stringify(record), 'EX', KEPT_SECONDS, 'NX')) === 'OK';
     if (!isFirst) {
       const content = await this.#redis.get(redisKey);
@@ -82,26 +92,51 @@ export class Idempotency {
           abandon: nothing,
           release: nothing,
         };
-      if (nowMs - (earlier.startedAtMs ?? 0) < LOST_AFTER_MS) throw new IdempotencyInProgressError();
-      record = { ...earlier, owner, startedAtMs: nowMs };
-      if (!(await this.#replace(redisKey, content, record))) throw new IdempotencyInProgressError();
+      const isRunning = nowMs - (earlier.startedAtMs ?? 0) < LOST_AFTER_MS && (await this.#isAlive(earlier.owner));
+      record = { ...earlier, ...running };
+      if (isRunning || !(await this.#replace(redisKey, content, record)))
+        throw new IdempotencyInProgressError({ headers: { 'Retry-After': '1' } });
     }
-    const running = JSON.stringify(record);
+    const written = JSON.stringify(record);
     return {
       newId: idSequence(`${user}:${key}`, record.firstAtMs),
       now: new Date(record.firstAtMs),
       finish: async (reply) => {
         const { requestHash: hash, firstAtMs } = record;
-        await this.#replace(redisKey, running, { requestHash: hash, firstAtMs, reply });
+        await this.#replace(redisKey, written, { requestHash: hash, firstAtMs, reply });
       },
       abandon: async () => {
-        if ((await this.#redis.get(redisKey)) === running) await this.#redis.del(redisKey);
+        if ((await this.#redis.get(redisKey)) === written) await this.#redis.del(redisKey);
       },
       release: async () => {
         const { requestHash: hash, firstAtMs } = record;
-        await this.#replace(redisKey, running, { requestHash: hash, firstAtMs, startedAtMs: 0 });
+        await this.#replace(redisKey, written, { requestHash: hash, firstAtMs, startedAtMs: 0 });
       },
     };
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #startSayingAlive(): Promise<unknown> {
+    const say = () => this.#redis.set(this.#ownerKey(this.#owner), '1', 'EX', ALIVE_SECONDS);
+    this.#timer = setInterval(() => void say().catch(() => {}), SAY_ALIVE_MS);
+    this.#timer.unref();
+    return say().catch((error: unknown) => {
+      this.close();
+      this.#alive = undefined;
+      throw error;
+    });
+  }
+
+  async #isAlive(owner: string | undefined): Promise<boolean> {
+    return owner !== undefined && (await this.#redis.exists(this.#ownerKey(owner))) === 1;
+  }
+
+  /** No user has this name. */
+  #ownerKey(owner: string): string {
+    return this.#keyOf('process', owner);
   }
 
   async #replace(key: string, expected: string, record: KeyRecord): Promise<boolean> {
