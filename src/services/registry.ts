@@ -6,6 +6,7 @@ import type { EntityDefinition } from '../lib/entity.ts';
 import type { Log } from '../lib/log.ts';
 import type { Route } from '../lib/route.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
+import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
 import { attendanceEntity } from './attendance/attendance.entity.ts';
 import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
@@ -25,6 +26,7 @@ import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
+import { Files } from './school/files.ts';
 import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
 
@@ -57,7 +59,8 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
   const sheets = new SheetService({ buffer, reader, school, activity });
   const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
   const reports = new AttendanceReports({ marks, school });
-  const profiles = new ProfileService({ buffer, cache, store: authStore, activity });
+  const files = new Files(knex);
+  const profiles = new ProfileService({ buffer, cache, store: authStore, activity, files });
   const operations = new OperationsService({ engine, activity });
   return {
     routes: [
@@ -65,7 +68,8 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
       ...createSchoolRoutes({ school }),
       ...createHomeworkRoutes({ homework, submissions }),
       ...createAttendanceRoutes({ sheets, reports }),
-      ...createOperationsRoutes({ operations, activity }),
+      ...createActivityLogRoutes({ activity }),
+      ...createOperationsRoutes({ operations }),
     ],
   };
 }

@@ -1,7 +1,7 @@
 import type { Db } from 'mongodb';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
+import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import type { Document } from '../../lib/entity.ts';
-import { newId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
 
 export interface Activity {
@@ -25,8 +25,16 @@ export interface ActivityFilter {
   entity?: string;
   action?: string;
   from?: string;
-  before?: string;
   limit: number;
+  /** Instant and id of the last line of the page before. */
+  after?: { value: string; id: string };
+}
+
+export interface ActivityPage {
+  lines: Document[];
+  next?: { value: string; id: string };
+  /** Databases that could not be asked: only pending lines are shown. */
+  degraded: string[];
 }
 
 /** The audit log: appended in the buffer with each change, read with what is still pending. */
@@ -39,11 +47,12 @@ export class ActivityLog {
     this.#db = db;
   }
 
+  /** Appends a line; a request that is repeated with its Idempotency-Key appends the same line again. */
   async record(
     context: Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>,
     activity: Activity,
   ): Promise<void> {
-    const { actor, requestId, ip, now } = context;
+    const { actor, requestId, ip, now, newId } = context;
     const { service, action, entity, before, after, isLongLived } = activity;
     await this.#buffer.put('activity_log', {
       id: newId(),
@@ -61,41 +70,67 @@ export class ActivityLog {
     });
   }
 
-  /** Newest first; `before` is the instant of the last line of the page before. */
-  async list(filter: ActivityFilter): Promise<Document[]> {
+  /** Newest first. */
+  async list(filter: ActivityFilter): Promise<ActivityPage> {
+    // Pending lines first: one that is stored in between is read twice, and shown once.
     const pending = (await this.#buffer.pendingAll('activity_log'))
       .map(({ document }) => document)
       .filter((line) => matches(line, filter));
-    const query: Record<string, unknown> = {};
-    if (filter.actor) query['actor.user_id'] = filter.actor;
-    if (filter.entity) query['entity.id'] = filter.entity;
-    if (filter.action) query.action = filter.action;
-    if (filter.from || filter.before) {
-      query.at = {
-        ...(filter.from ? { $gte: new Date(filter.from) } : {}),
-        ...(filter.before ? { $lt: new Date(filter.before) } : {}),
-      };
-    }
-    const stored = await this.#db
-      .collection('activity_logs')
-      .find(query)
-      .sort({ at: -1, _id: -1 })
-      .limit(filter.limit + pending.length)
-      .toArray();
+    const { stored, degraded } = await this.#stored(filter);
     const lines = new Map<string, Document>();
-    for (const { _id, version: _, ...line } of stored) {
-      lines.set(String(_id), { id: String(_id), ...line, at: (line.at as Date).toISOString() });
-    }
+    for (const line of stored) lines.set(line.id as string, line);
     for (const line of pending) lines.set(line.id as string, { ...line, pending: true });
-    return [...lines.values()].sort(newestFirst).slice(0, filter.limit);
+    const all = [...lines.values()].sort(newestFirst);
+    const page = all.slice(0, filter.limit);
+    const last = page.at(-1);
+    return {
+      lines: page,
+      ...(last && all.length > filter.limit ? { next: { value: last.at as string, id: last.id as string } } : {}),
+      degraded,
+    };
+  }
+
+  async #stored(filter: ActivityFilter): Promise<{ stored: Document[]; degraded: string[] }> {
+    try {
+      const found = await this.#db
+        .collection<{ _id: string }>('activity_logs')
+        .find(queryOf(filter))
+        .sort({ at: -1, _id: -1 })
+        .limit(filter.limit + 1)
+        .toArray();
+      return { stored: (found as unknown as MongoLine[]).map(lineOf), degraded: [] };
+    } catch (error) {
+      if (!isDatabaseAway(error)) throw error;
+      return { stored: [], degraded: ['mongo'] };
+    }
   }
 }
 
-const newestFirst = (a: Document, b: Document): number => (`${a.at}${a.id}` < `${b.at}${b.id}` ? 1 : -1);
+type MongoLine = Document & { _id: string; at: Date };
 
-const matches = (line: Document, { actor, entity, action, from, before }: ActivityFilter): boolean =>
+const lineOf = ({ _id, version: _, deleted_at: _deleted, at, ...line }: MongoLine): Document => ({
+  id: _id,
+  at: at.toISOString(),
+  ...line,
+});
+
+function queryOf({ actor, entity, action, from, after }: ActivityFilter): Document {
+  const instant = after ? new Date(after.value) : undefined;
+  return {
+    ...(actor ? { 'actor.user_id': actor } : {}),
+    ...(entity ? { 'entity.id': entity } : {}),
+    ...(action ? { action } : {}),
+    ...(from ? { at: { $gte: new Date(from) } } : {}),
+    ...(after ? { $or: [{ at: { $lt: instant } }, { at: instant, _id: { $lt: after.id } }] } : {}),
+  };
+}
+
+const orderOf = ({ at, id }: Document): string => `${at} ${id}`;
+const newestFirst = (a: Document, b: Document): number => (orderOf(a) < orderOf(b) ? 1 : -1);
+
+const matches = (line: Document, { actor, entity, action, from, after }: ActivityFilter): boolean =>
   (!actor || (line.actor as { user_id: string }).user_id === actor) &&
   (!entity || (line.entity as { id: string }).id === entity) &&
   (!action || line.action === action) &&
   (!from || (line.at as string) >= from) &&
-  (!before || (line.at as string) < before);
+  (!after || orderOf(line) < orderOf({ at: after.value, id: after.id }));

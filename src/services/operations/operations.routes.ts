@@ -1,8 +1,7 @@
 import Joi from 'joi';
 import { failedWriteId, parseFailedWriteId } from '../../buffer/failed-writes.ts';
-import { isoInstant, pageLimit, uuid } from '../../lib/joi.ts';
+import { pageLimit } from '../../lib/joi.ts';
 import { defineRoute, ok, type Reply, type Route } from '../../lib/route.ts';
-import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { OperationsService } from './operations-service.ts';
 
 const SERVICE = 'operations';
@@ -11,7 +10,9 @@ const write = { capability: 'buffers', verb: 'w' } as const;
 
 const FAILED_ID = Joi.string()
   .max(300)
-  .custom((value: string, helpers) => (parseFailedWriteId(value) ? value : helpers.message({ custom: 'must be an id of a failed write, entity~key' })));
+  .custom((value: string, helpers) =>
+    parseFailedWriteId(value) ? value : helpers.message({ custom: 'must be an id of a failed write, entity~key' }),
+  );
 const failedParams = Joi.object<{ id: string }>({ id: FAILED_ID.required() });
 const entityName = Joi.string().pattern(/^[a-z][a-z0-9_]{0,62}$/, 'entity name');
 
@@ -22,7 +23,7 @@ interface Repair {
   fields?: Record<string, unknown>[];
 }
 
-export const createOperationsRoutes = ({ operations, activity }: { operations: OperationsService; activity: ActivityLog }): Route[] => [
+export const createOperationsRoutes = ({ operations }: { operations: OperationsService }): Route[] => [
   defineRoute({
     method: 'GET',
     path: '/admin/buffer',
@@ -39,7 +40,10 @@ export const createOperationsRoutes = ({ operations, activity }: { operations: O
     summary: 'One buffered key, decoded, with its metadata',
     mode: 'R',
     access: read,
-    params: Joi.object<{ entity: string; id: string }>({ entity: entityName.required(), id: Joi.string().max(200).required() }),
+    params: Joi.object<{ entity: string; id: string }>({
+      entity: entityName.required(),
+      id: Joi.string().max(200).required(),
+    }),
     handle: async ({ params }) => ok(await operations.entry(params.entity, params.id)),
   }),
   defineRoute({
@@ -110,7 +114,10 @@ export const createOperationsRoutes = ({ operations, activity }: { operations: O
     mode: 'T',
     access: write,
     params: failedParams,
-    body: Joi.object<Repair>({ document: Joi.object().unknown().default({}), fields: Joi.array().items(Joi.object().unknown()).max(1_000) }),
+    body: Joi.object<Repair>({
+      document: Joi.object().unknown().default({}),
+      fields: Joi.array().items(Joi.object().unknown()).max(1_000),
+    }),
     errors: ['VERSION_CONFLICT'],
     handle: async (context) => ok(await operations.repair(context, context.params.id, context.body)),
   }),
@@ -137,7 +144,10 @@ export const createOperationsRoutes = ({ operations, activity }: { operations: O
     params: failedParams,
     async handle(context) {
       const { entity, key, jobId } = await operations.replay(context, context.params.id);
-      return queued({ id: failedWriteId(entity, key), jobId }, `/api/v1/admin/failed-writes/${failedWriteId(entity, key)}`);
+      return queued(
+        { id: failedWriteId(entity, key), jobId },
+        `/api/v1/admin/failed-writes/${failedWriteId(entity, key)}`,
+      );
     },
   }),
   defineRoute<{ id: string }, { reason: string }>({
@@ -150,22 +160,5 @@ export const createOperationsRoutes = ({ operations, activity }: { operations: O
     params: failedParams,
     query: Joi.object<{ reason: string }>({ reason: Joi.string().trim().min(5).max(500).required() }),
     handle: async (context) => ok(await operations.discard(context, context.params.id, context.query.reason)),
-  }),
-  defineRoute<Record<string, never>, { actor?: string; entity?: string; action?: string; from?: string; before?: string; limit: number }>({
-    method: 'GET',
-    path: '/activity-logs',
-    service: 'report',
-    summary: 'Who changed what, newest first, pending lines included',
-    mode: 'R',
-    access: { capability: 'audit_log', verb: 'r' },
-    query: Joi.object<{ actor?: string; entity?: string; action?: string; from?: string; before?: string; limit: number }>({
-      actor: uuid,
-      entity: Joi.string().max(200),
-      action: Joi.string().max(100),
-      from: isoInstant,
-      before: isoInstant,
-      limit: pageLimit,
-    }),
-    handle: async ({ query }) => ok(await activity.list(query)),
   }),
 ];

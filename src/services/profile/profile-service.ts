@@ -1,12 +1,34 @@
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import type { Cache } from '../../cache/cache.ts';
+import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { AuthStore } from '../auth/auth-store.ts';
-import type { Profile } from './profile.entity.ts';
+import type { Files } from '../school/files.ts';
+import { PREFS } from './profile.entity.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
+
+export interface ProfileChanges {
+  phone?: string | null;
+  locale?: string;
+  avatar_file_id?: string | null;
+  prefs?: { quiet_hours?: boolean; email_notifications?: boolean };
+}
+
+export interface MeView {
+  data: Document;
+  version: number;
+  isPending: boolean;
+}
+
+/** Fields by name, `prefs` flat. */
+interface Profile {
+  fields: Document;
+  version: number;
+  isPending: boolean;
+}
 
 /** DOMAIN §7 `user:profile:{id}` */
 const PROFILE_SECONDS = 3_600;
@@ -18,55 +40,40 @@ export class ProfileService {
   readonly #cache: Cache;
   readonly #store: AuthStore;
   readonly #activity: ActivityLog;
+  readonly #files: Files;
 
-  constructor(deps: { buffer: WriteBuffer; cache: Cache; store: AuthStore; activity: ActivityLog }) {
+  constructor(deps: { buffer: WriteBuffer; cache: Cache; store: AuthStore; activity: ActivityLog; files: Files }) {
     this.#buffer = deps.buffer;
     this.#cache = deps.cache;
     this.#store = deps.store;
     this.#activity = deps.activity;
+    this.#files = deps.files;
   }
 
-  async me({ actor }: Pick<RequestContext, 'actor'>) {
-    const [{ profile, version, isPending }, scopes] = await Promise.all([this.#profile(actor.userId), actor.scopes()]);
-    return {
-      version,
-      isPending,
-      data: {
-        id: actor.userId,
-        login: actor.login,
-        name: actor.name,
-        roles: actor.roles,
-        ...profile,
-        scopes: {
-          academic_year: scopes.academicYear,
-          staff_id: scopes.staffId,
-          student_id: scopes.studentId,
-          class_subjects: scopes.teaches.map(({ classSubjectId, classId, className, subjectId, subjectName }) => ({
-            id: classSubjectId,
-            class: { id: classId, name: className },
-            subject: { id: subjectId, name: subjectName },
-          })),
-          homerooms: scopes.homerooms,
-          own_class: scopes.ownClass ? { id: scopes.ownClass.id, name: scopes.ownClass.name } : null,
-          children: scopes.children.map(({ studentId, name, class: ownClass, canPay }) => ({
-            student_id: studentId,
-            name,
-            class: ownClass,
-            can_pay: canPay,
-          })),
-        },
-      },
-    };
+  async me({ actor }: Pick<RequestContext, 'actor'>): Promise<MeView> {
+    return viewOf(actor, await this.#profile(actor.userId));
   }
 
-  /** Changes single fields; others keep theirs, whoever changes them at the same time. */
-  async update(caller: Caller, changes: Profile, ifMatch?: number): Promise<number> {
+  /**
+   * Changes single fields; others keep theirs, whoever changes them at the same time.
+   *
+   * @throws FileNotReadyError, FileTypeError for an avatar that is no ready image of one's own
+   */
+  async update(caller: Caller, { prefs, ...changes }: ProfileChanges, ifMatch?: number): Promise<MeView> {
     const { userId } = caller.actor;
-    const { version: base } = await this.#profile(userId);
-    const fields = Object.entries(changes).map(([name, value]): Document => ({ name, value }));
-    const [receipt] = await Promise.all([
+    const named: Document = { ...changes, ...prefs };
+    if (changes.avatar_file_id) {
+      await this.#files.requireUsable(userId, 'avatar', [changes.avatar_file_id], () => '/avatar_file_id');
+    }
+    const before = await this.#profile(userId).catch((error: unknown): Profile => {
+      // Fields do not depend on what was there; only a wanted version does.
+      if (!isDatabaseAway(error) || ifMatch !== undefined) throw error;
+      return { fields: {}, version: 0, isPending: true };
+    });
+    const fields = Object.entries(named).map(([name, value]): Document => ({ name, value }));
+    const [{ version }] = await Promise.all([
       this.#buffer.putSheet('profile', userId, { user_id: userId }, fields, {
-        base,
+        base: before.version,
         ...(ifMatch === undefined ? {} : { ifMatch }),
       }),
       // Values are personal: the log says which fields changed.
@@ -74,13 +81,13 @@ export class ProfileService {
         service: 'auth',
         action: 'profile.update',
         entity: { type: 'user', id: userId },
-        after: { fields: Object.keys(changes) },
+        after: { fields: Object.keys(named) },
       }),
     ]);
-    return receipt.version;
+    return viewOf(caller.actor, { fields: { ...before.fields, ...named }, version, isPending: true });
   }
 
-  async #profile(userId: string): Promise<{ profile: Document; version: number; isPending: boolean }> {
+  async #profile(userId: string): Promise<Profile> {
     const pending = await this.#buffer.getSheet('profile', userId);
     const epoch = await this.#buffer.epoch('profile');
     const { value: stored } = await this.#cache.get({
@@ -89,18 +96,50 @@ export class ProfileService {
       staleSeconds: STALE_SECONDS,
       load: async () => (await this.#store.findContact(userId)) ?? null,
     });
-    const profile: Document = {
-      email: stored?.email ?? null,
-      phone: stored?.phone ?? null,
-      locale: null,
-      avatar_file_id: null,
-      ...stored?.prefs,
-    };
-    for (const [name, { document }] of pending?.fields ?? []) profile[name] = document.value;
+    const fields: Document = { email: stored?.email ?? null, phone: stored?.phone ?? null, ...stored?.prefs };
+    for (const [name, { document }] of pending?.fields ?? []) fields[name] = document.value;
     return {
-      profile,
+      fields,
       version: Math.max(pending?.version ?? 0, stored?.version ?? 0),
       isPending: pending !== undefined,
     };
   }
+}
+
+async function viewOf(actor: RequestContext['actor'], { fields, version, isPending }: Profile): Promise<MeView> {
+  const { userId, login, name, roles } = actor;
+  const scopes = await actor.scopes();
+  return {
+    version,
+    isPending,
+    data: {
+      id: userId,
+      login,
+      name,
+      roles,
+      email: fields.email ?? null,
+      phone: fields.phone ?? null,
+      locale: fields.locale ?? null,
+      avatar_file_id: fields.avatar_file_id ?? null,
+      prefs: Object.fromEntries(PREFS.map((pref) => [pref, fields[pref] ?? null])),
+      scopes: {
+        academic_year: scopes.academicYear,
+        staff_id: scopes.staffId,
+        student_id: scopes.studentId,
+        class_subjects: scopes.teaches.map(({ classSubjectId, classId, className, subjectId, subjectName }) => ({
+          id: classSubjectId,
+          class: { id: classId, name: className },
+          subject: { id: subjectId, name: subjectName },
+        })),
+        homerooms: scopes.homerooms.map(({ id, name: className }) => ({ id, name: className })),
+        own_class: scopes.ownClass ? { id: scopes.ownClass.id, name: scopes.ownClass.name } : null,
+        children: scopes.children.map(({ studentId, name: childName, class: ownClass, canPay }) => ({
+          student_id: studentId,
+          name: childName,
+          class: ownClass,
+          can_pay: canPay,
+        })),
+      },
+    },
+  };
 }

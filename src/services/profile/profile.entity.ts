@@ -3,7 +3,13 @@ import { defineEntity, json, text, uuid } from '../../lib/entity.ts';
 import { uuid as uuidRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
-/** What people change about themselves; names other than `phone` live in `users.prefs`. */
+/** Preferences by name, as `users.prefs` holds them beside the two below. */
+export const prefsFields = {
+  quiet_hours: Joi.boolean(),
+  email_notifications: Joi.boolean(),
+};
+
+/** What people change about themselves; `phone` is a column, all else lives in `users.prefs`. */
 export const profileFields = {
   phone: Joi.string()
     .trim()
@@ -14,11 +20,12 @@ export const profileFields = {
     .max(LIMITS.schools.locale)
     .pattern(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'language tag'),
   avatar_file_id: uuidRule.allow(null),
-  quiet_hours: Joi.boolean(),
-  email_notifications: Joi.boolean(),
 };
 
-export type Profile = { [Name in keyof typeof profileFields]?: unknown };
+export const PREFS = Object.keys(prefsFields) as (keyof typeof prefsFields)[];
+
+const jsonNames = ['locale', 'avatar_file_id', ...PREFS];
+const all = { ...profileFields, ...prefsFields };
 
 export const profileEntity = defineEntity({
   name: 'profile',
@@ -31,9 +38,15 @@ export const profileEntity = defineEntity({
   schema: Joi.object({ user_id: uuidRule.required() }),
   fieldSchema: Joi.object({
     name: Joi.string()
-      .valid(...Object.keys(profileFields))
+      .valid(...Object.keys(all))
       .required(),
-    value: Joi.any(),
+    value: Joi.any()
+      .required()
+      .custom((value: unknown, helpers) => {
+        const [{ name }] = helpers.state.ancestors as [{ name: keyof typeof all }];
+        const { error } = all[name].validate(value);
+        return error ? helpers.message({ custom: error.message.replace('"value" ', '') }) : value;
+      }),
   }),
   lane: 'bulk',
   durability: 'buffered',
@@ -44,7 +57,7 @@ export const profileEntity = defineEntity({
     version: 'version',
     patch: {
       columns: { phone: text },
-      json: { column: 'prefs', names: ['locale', 'avatar_file_id', 'quiet_hours', 'email_notifications'] },
+      json: { column: 'prefs', names: jsonNames },
       only: "stored.status <> 'archived'",
     },
   },

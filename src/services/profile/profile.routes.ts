@@ -1,7 +1,7 @@
 import Joi from 'joi';
 import { accepted, defineRoute, ok, type Route } from '../../lib/route.ts';
-import { type Profile, profileFields } from './profile.entity.ts';
-import type { ProfileService } from './profile-service.ts';
+import { prefsFields, profileFields } from './profile.entity.ts';
+import type { ProfileChanges, ProfileService } from './profile-service.ts';
 
 export const createProfileRoutes = ({ profiles }: { profiles: ProfileService }): Route[] => [
   defineRoute({
@@ -16,18 +16,17 @@ export const createProfileRoutes = ({ profiles }: { profiles: ProfileService }):
       return ok(data, { pending: isPending }, { etag: version });
     },
   }),
-  defineRoute<Record<string, never>, Record<string, never>, Profile>({
+  defineRoute<Record<string, never>, Record<string, never>, ProfileChanges>({
     method: 'PATCH',
     path: '/auth/me',
     service: 'auth',
     summary: "Change one's own profile",
     mode: 'B',
     access: { capability: 'own_profile', verb: 'w' },
-    body: Joi.object<Profile>(profileFields).min(1),
-    errors: ['VERSION_CONFLICT'],
+    body: Joi.object<ProfileChanges>({ ...profileFields, prefs: Joi.object(prefsFields).min(1) }).min(1),
+    errors: ['VERSION_CONFLICT', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
-      const version = await profiles.update(context, context.body, context.ifMatch);
-      const { data } = await profiles.me(context);
+      const { data, version } = await profiles.update(context, context.body, context.ifMatch);
       return accepted(data, { version, location: '/api/v1/auth/me' });
     },
   }),

@@ -1,0 +1,34 @@
+import Joi from 'joi';
+import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
+import { cursor, isoInstant, pageLimit, uuid } from '../../lib/joi.ts';
+import { defineRoute, ok, type Route } from '../../lib/route.ts';
+import type { ActivityFilter, ActivityLog } from './activity-log.ts';
+
+type ListQuery = Omit<ActivityFilter, 'after'> & { cursor?: string };
+
+export const createActivityLogRoutes = ({ activity }: { activity: ActivityLog }): Route[] => [
+  defineRoute<Record<string, never>, ListQuery>({
+    method: 'GET',
+    path: '/activity-logs',
+    service: 'report',
+    summary: 'Who changed what, newest first, pending lines included',
+    mode: 'R',
+    access: { capability: 'audit_log', verb: 'r' },
+    query: Joi.object<ListQuery>({
+      actor: uuid,
+      entity: Joi.string().max(200),
+      action: Joi.string().max(100),
+      from: isoInstant,
+      limit: pageLimit,
+      cursor,
+    }),
+    async handle({ query: { cursor: position, ...filter } }) {
+      const after = decodeCursor(position) as ActivityFilter['after'];
+      const { lines, next, degraded } = await activity.list({ ...filter, ...(after ? { after } : {}) });
+      return ok(lines, {
+        next_cursor: next ? encodeCursor(next) : null,
+        ...(degraded.length > 0 ? { degraded } : {}),
+      });
+    },
+  }),
+];
