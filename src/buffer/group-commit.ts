@@ -40,14 +40,19 @@ interface Waiting {
 const MAX_WRITES = 128;
 const MAX_BYTES = 1024 * 1024;
 
+/** Commits of a shard on their way at once. */
+const MOST_IN_FLIGHT = 4;
+
 const writeBytes = (write: BufferWrite): number =>
   write.entries.reduce((sum, entry) => sum + entry.payload.length + entry.field.length, 0);
 
 /**
- * Gathers writes of one shard into commits: while one is on its way to Redis, the writes that arrive wait and go
- * together in the next. No timer: an idle buffer commits at once, a busy one by the beat of its round trips.
+ * Gathers writes of one shard into commits: while as many are on their way to Redis as may be, the writes that arrive wait
+ * and go together in the next. No timer: an idle buffer commits at once, a busy one by the beat of its round trips. Several
+ * in flight keep this process and Redis busy at the same time; with one, each would wait for the other. They go over one
+ * connection, so Redis takes them in the order in which they were sent.
  *
- *   put -> waiting -> (no commit in flight) -> in flight -> acknowledged or refused, each request by its own result
+ *   put -> waiting -> (a place is free) -> in flight -> acknowledged or refused, each request by its own result
  *
  * A commit that fails (connection, out of memory) fails its writes alone. Its outcome may be unknown when the
  * connection broke; the caller answers 503 and a retry with the same Idempotency-Key has one effect.
@@ -57,7 +62,7 @@ export class GroupCommit {
   readonly #fixedKeys: readonly string[];
   readonly #onCommit: (writes: readonly BufferWrite[]) => void;
   #waiting: Waiting[] = [];
-  #isInFlight = false;
+  #inFlight = 0;
   #isScheduled = false;
   #idle: (() => void)[] = [];
 
@@ -75,42 +80,43 @@ export class GroupCommit {
   put(write: BufferWrite): Promise<PutResult> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ write, resolve, reject });
-      if (this.#isInFlight || this.#isScheduled) return;
+      if (this.#isScheduled || this.#inFlight >= MOST_IN_FLIGHT) return;
       // One turn of the event loop: requests already read from their sockets join this commit.
       this.#isScheduled = true;
       setImmediate(() => {
         this.#isScheduled = false;
-        void this.#commit();
+        this.#commitWhilePossible();
       });
     });
   }
 
   /** Resolves when nothing waits and nothing is in flight. */
   async drain(): Promise<void> {
-    if (this.#waiting.length === 0 && !this.#isInFlight) return;
+    if (this.#waiting.length === 0 && this.#inFlight === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  async #commit(): Promise<void> {
-    if (this.#isInFlight) return;
-    this.#isInFlight = true;
-    while (this.#waiting.length > 0) {
-      const group = this.#take();
-      try {
-        const results = await this.#send(group.map(({ write }) => write));
-        const stored: BufferWrite[] = [];
-        group.forEach(({ write, resolve }, index) => {
-          const result = results[index]!;
-          if (result > 0) stored.push(write);
-          resolve(result);
-        });
-        if (stored.length > 0) this.#onCommit(stored);
-      } catch (error) {
-        for (const { reject } of group) reject(error as Error);
-      }
+  #commitWhilePossible(): void {
+    while (this.#waiting.length > 0 && this.#inFlight < MOST_IN_FLIGHT) void this.#commit(this.#take());
+  }
+
+  async #commit(group: Waiting[]): Promise<void> {
+    this.#inFlight++;
+    try {
+      const results = await this.#send(group.map(({ write }) => write));
+      const stored: BufferWrite[] = [];
+      group.forEach(({ write, resolve }, index) => {
+        const result = results[index]!;
+        if (result > 0) stored.push(write);
+        resolve(result);
+      });
+      if (stored.length > 0) this.#onCommit(stored);
+    } catch (error) {
+      for (const { reject } of group) reject(error as Error);
     }
-    this.#isInFlight = false;
-    for (const resolve of this.#idle.splice(0)) resolve();
+    this.#inFlight--;
+    this.#commitWhilePossible();
+    if (this.#inFlight === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #take(): Waiting[] {
