@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll } from 'vitest';
 import { UnauthenticatedError } from '../../src/errors/catalogue.ts';
@@ -58,7 +59,20 @@ export class Platform {
 
   async open(): Promise<void> {
     this.redis = new Redis(process.env.REDIS_URL!, { enableAutoPipelining: true, maxRetriesPerRequest: 1 });
+    await this.redis.ping();
     await this.listen();
+  }
+
+  /** Does something while the connection to Redis is closed. */
+  async withoutRedis(work: () => Promise<void>): Promise<void> {
+    const ended = once(this.redis, 'end');
+    this.redis.disconnect();
+    await ended;
+    try {
+      await work();
+    } finally {
+      await this.redis.connect();
+    }
   }
 
   /** A further process, as far as clients can tell: nothing is shared but Redis. */
