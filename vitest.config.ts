@@ -13,6 +13,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       project('unit'),
+      project('property'),
       project('integration'),
       project('contract'),
       // these stop and kill what others would be using

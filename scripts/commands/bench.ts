@@ -1,18 +1,26 @@
 import { readdir } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { migrate } from '../../src/stores/postgres/migrate.ts';
+import { progressLog } from '../lib/progress-log.ts';
 import { runNode } from '../lib/run-node.ts';
 import { type Command, CommandError } from './command.ts';
+import { seedDemoSchool } from './demo-school.ts';
 import { withServices } from './provide.ts';
 
-const FOLDER = fileURLToPath(new URL('../../bench/', import.meta.url));
+/** The same young generation as the application's processes, and memory that can be measured after a collection. */
+const NODE_ARGS = ['--max-semi-space-size=32', '--expose-gc'];
+/** The date of all published figures. */
+const TODAY = '2025-09-10';
 
-/** Runs `bench/<name>.ts` on throwaway servers; what follows the name is for it. */
+/** Runs `bench/<name>.ts` on throwaway servers with the small demo school; what follows the name is for it. */
 export const bench: Command = async ([name = '', ...args]) => {
-  const names = (await readdir(FOLDER))
-    .filter((file) => /^[a-z][a-z-]*\.ts$/.test(file))
-    .map((file) => file.slice(0, -3));
+  const files = await readdir(new URL('../../bench/', import.meta.url));
+  const names = files.filter((file) => /^[a-z][a-z-]*\.ts$/.test(file)).map((file) => file.slice(0, -3));
   if (!names.includes(name)) {
-    throw new CommandError(`npm run bench -- <name> [--json]; the measurements are: ${names.join(', ') || 'none yet'}`);
+    throw new CommandError(`npm run bench -- <name> [--json]; the measurements are: ${names.join(', ')}`);
   }
-  return withServices({ throwaway: true }, ({ urls }) => runNode([`${FOLDER}${name}.ts`, ...args], { env: urls }));
+  return withServices({ throwaway: true }, async (services) => {
+    await migrate(services.urls.DATABASE_URL, progressLog);
+    await seedDemoSchool(services, { scale: 'small', today: TODAY });
+    return runNode(`bench/${name}.ts`, args, { env: { ...services.urls, NODE_ENV: 'test' }, nodeArgs: NODE_ARGS });
+  });
 };

@@ -1,25 +1,24 @@
-import { spawn } from 'node:child_process';
-import { exitOf, spawnNode } from '../lib/children.ts';
-import { projectNode } from '../services/project-node.ts';
-
-const run = (file: string, args: string[]): Promise<number> =>
-  new Promise((resolve) => spawn(file, args, { stdio: 'inherit' }).once('exit', (code) => resolve(code ?? 1)));
+import { runNode } from '../lib/run-node.ts';
+import { totalLine } from '../lib/test-count.ts';
+import { type Command, refuseUnknown } from './command.ts';
 
 const CHECKS: Record<string, () => Promise<number>> = {
-  types: () => run(projectNode(), ['node_modules/typescript/bin/tsc', '--noEmit']),
-  lint: () => run(projectNode(), ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.']),
-  imports: () => exitOf(spawnNode('scripts/check-imports.ts')),
+  types: () => runNode('node_modules/typescript/bin/tsc', ['--noEmit']),
+  lint: () => runNode('node_modules/@biomejs/biome/bin/biome', ['check', '--error-on-warnings', '.']),
+  imports: () => runNode('scripts/check-imports.ts'),
 };
 
-/** Types, lint and format, import directions and cycles; all of them run, whatever fails. */
-export async function check(): Promise<number> {
+/** Types, lint and format, directions and cycles of imports: all of them run, whatever fails. */
+export const check: Command = async (args) => {
+  refuseUnknown(args, []);
   const failed: string[] = [];
-  for (const [name, runCheck] of Object.entries(CHECKS)) {
+  for (const [name, run] of Object.entries(CHECKS)) {
     process.stdout.write(`== ${name}\n`);
-    if ((await runCheck()) !== 0) failed.push(name);
+    if ((await run()) !== 0) failed.push(name);
   }
   if (failed.length > 0)
     process.stdout.write(`not clean: ${failed.join(', ')}; npx biome check --write mends most of lint\n`);
-  process.stdout.write(`${Object.keys(CHECKS).length - failed.length} passed, ${failed.length} failed\n`);
+  const passed = Object.keys(CHECKS).length - failed.length;
+  process.stdout.write(`${totalLine({ passed, failed: failed.length, skipped: 0 })}\n`);
   return failed.length > 0 ? 1 : 0;
-}
+};

@@ -1,6 +1,5 @@
 import { runSeed } from '../../seeds/run.ts';
 import type { Scale } from '../../seeds/scale.ts';
-import { loadConfig } from '../../src/config/index.ts';
 import { progressLog } from '../lib/progress-log.ts';
 import type { ProvidedServices } from '../services/provide-services.ts';
 import { CommandError, optionOf } from './command.ts';
@@ -9,6 +8,10 @@ export interface DemoSchoolOptions {
   scale: Scale;
   today?: string;
 }
+
+/** As in `.env.example`. */
+const DEVELOPMENT_PASSWORD = 'schools24-demo';
+const SHORTEST_PASSWORD = 10;
 
 export const DEMO_SCHOOL_ARGS = ['--scale=', '--today='] as const;
 
@@ -21,15 +24,26 @@ export function demoSchoolOptions(args: readonly string[], fallback: Scale): Dem
   return { scale, ...(today === undefined ? {} : { today }) };
 }
 
+/** The password of all demo logins; only development has one of its own. */
+export function demoPassword(): { password: string | undefined; isDefault: boolean } {
+  const { DEMO_PASSWORD, NODE_ENV } = process.env;
+  if (DEMO_PASSWORD) return { password: DEMO_PASSWORD, isDefault: false };
+  return { password: NODE_ENV === 'production' ? undefined : DEVELOPMENT_PASSWORD, isDefault: true };
+}
+
 /**
  * Seeds the demo school unless there is a school. Outside development its logins would be open doors, so it then needs a
  * DEMO_PASSWORD of the operator's own.
  *
- * @throws CommandError when there is none
+ * @throws CommandError when there is none, or it is too short
  */
 export async function seedDemoSchool({ urls }: ProvidedServices, options: DemoSchoolOptions): Promise<void> {
-  const password = loadConfig({ ...process.env, ...urls }).auth.demoPassword;
-  if (!password) throw new CommandError('Set DEMO_PASSWORD (10 characters or more): in production it has no default');
+  const { password } = demoPassword();
+  if (!password || password.length < SHORTEST_PASSWORD) {
+    throw new CommandError(
+      `DEMO_PASSWORD must have ${SHORTEST_PASSWORD} characters or more; in production it has no default`,
+    );
+  }
   await runSeed({ databaseUrl: urls.DATABASE_URL, mongoUrl: urls.MONGO_URL, ...options, password, log: progressLog });
 }
 

@@ -1,74 +1,59 @@
-import type { ChildProcess } from 'node:child_process';
-import { exitOf, spawnNode } from '../lib/children.ts';
-import { consoleLog } from '../lib/console-log.ts';
-import { DEMO_PASSWORD, prepare } from '../lib/prepared.ts';
+import { migrate } from '../../src/stores/postgres/migrate.ts';
+import { type Role, startApplication } from '../lib/application.ts';
+import { progressLog } from '../lib/progress-log.ts';
+import { stopSignal } from '../lib/stop-signal.ts';
+import { type Command, refuseUnknown } from './command.ts';
+import { DEMO_SCHOOL_ARGS, demoPassword, demoSchoolOptions, seedDemoSchool } from './demo-school.ts';
+import { withServices } from './provide.ts';
 
-type Role = 'web' | 'worker';
-
-const FILES: Record<Role, string> = { web: 'src/server.ts', worker: 'src/worker.ts' };
-const READY_MS = 60_000;
-/** A larger young generation: batches and requests make much garbage that dies at once. */
-const NODE_ARGS = ['--max-semi-space-size=32'];
-
-const dataDir = (): string => process.env.DATA_DIR ?? '.data';
-
-async function run(roles: readonly Role[]): Promise<number> {
-  const startedMs = Date.now();
-  // Migrating and seeding go on while the web process loads its modules.
-  const services = await prepare({ dataDir: dataDir(), scale: 'full', log: consoleLog });
-  const children: ChildProcess[] = [];
-  let isStopping = false;
-  const stop = (): void => {
-    isStopping = true;
-    for (const child of children) child.kill('SIGTERM');
+/**
+ * Everything from nothing: servers, schema, demo school, then the processes. Stops all of it at Ctrl-C, and also when one
+ * process ends: half an application looks alive and is not.
+ */
+const startRoles =
+  (roles: readonly Role[]): Command =>
+  async (args) => {
+    const startedMs = Date.now();
+    refuseUnknown(args, DEMO_SCHOOL_ARGS);
+    const school = demoSchoolOptions(args, 'full');
+    const stop = stopSignal();
+    return withServices({}, async (services) => {
+      await migrate(services.urls.DATABASE_URL, progressLog);
+      // a production database gets a demo school only by `npm run seed`
+      if (process.env.NODE_ENV !== 'production') await seedDemoSchool(services, school);
+      const application = await startApplication(services, roles);
+      const outcome = Promise.race([stop.then(() => 'stop' as const), application.firstExit]);
+      if (roles.includes('web')) {
+        application.ready().then(
+          () => announce(application.url, startedMs),
+          (error: Error) => progressLog.warn(error.message),
+        );
+      }
+      const ended = await outcome;
+      if (ended === 'stop') progressLog.info('stopping …');
+      else progressLog.warn(`the ${ended.role} process ended with code ${ended.code}; stopping the rest`);
+      const code = await application.stop();
+      // one that ends unasked has failed, whatever it says
+      return ended === 'stop' ? code : Math.max(code, 1);
+    });
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  try {
-    for (const role of roles)
-      children.push(
-        spawnNode(FILES[role], [], {
-          env: { ...services.urls, DATA_DIR: dataDir(), DEMO_PASSWORD },
-          nodeArgs: NODE_ARGS,
-        }),
-      );
-    const exits = children.map(exitOf);
-    if (roles.includes('web')) void announce(startedMs, () => isStopping);
-    const first = await Promise.race(exits);
-    if (!isStopping) consoleLog.warn('a process has ended; stopping the others');
-    stop();
-    const codes = await Promise.all(exits);
-    return Math.max(first, ...codes);
-  } finally {
-    await services.stop();
-  }
-}
 
-async function announce(startedMs: number, isStopping: () => boolean): Promise<void> {
-  const base = `http://${process.env.HOST ?? '127.0.0.1'}:${process.env.PORT ?? 3000}`;
-  while (!isStopping()) {
-    const isReady = await fetch(`${base}/readyz`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (isReady) break;
-    if (Date.now() - startedMs > READY_MS) {
-      consoleLog.warn(`not ready after ${READY_MS / 1000} s: ask ${base}/readyz why`);
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  consoleLog.info(`
-Schools24 is ready after ${((Date.now() - startedMs) / 1000).toFixed(1)} s
-  API          ${base}/api/v1
-  Readiness    ${base}/readyz
-  Bull Board   ${base}/admin/queues   (log in as admin)
-  Demo logins  admin  teacher001  student0001  parent0001  accountant01  driver01
-  Password     ${process.env.DEMO_PASSWORD ? 'the value of DEMO_PASSWORD' : `${DEMO_PASSWORD}   (DEMO_PASSWORD; this default is for development only)`}
+function announce(url: string, startedMs: number): void {
+  const { isDefault, password } = demoPassword();
+  const logins = 'admin  teacher001  student0001  parent0001  accountant01  driver01';
+  process.stdout.write(`
+Schools24 is ready (${((Date.now() - startedMs) / 1_000).toFixed(1)} s)
+  API          ${url}/api/v1
+  Docs         ${url}/docs   ${url}/openapi.json
+  Readiness    ${url}/readyz
+  Bull Board   ${url}/admin/queues   (log in as admin)
+  Demo logins  ${logins}
+  Password     ${isDefault ? `${password}   (for development only; set DEMO_PASSWORD before the first start for another)` : 'the DEMO_PASSWORD of the first start'}
   Stop         Ctrl-C
+
 `);
 }
 
-export const start = (): Promise<number> => run(['web', 'worker']);
-export const startWeb = (): Promise<number> => run(['web']);
-export const startWorker = (): Promise<number> => run(['worker']);
+export const start = startRoles(['web', 'worker']);
+export const startWeb = startRoles(['web']);
+export const startWorker = startRoles(['worker']);

@@ -1,13 +1,11 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { runNode } from '../lib/run-node.ts';
 import { countOf, type TestReport, totalLine } from '../lib/test-count.ts';
 import type { Command } from './command.ts';
 
-const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const VITEST = 'node_modules/vitest/vitest.mjs';
 
 /** Tests on throwaway servers, which vitest's global set-up provides; ends with `N passed, N failed, N skipped`. */
 const testProjects =
@@ -17,8 +15,8 @@ const testProjects =
     const reportFile = join(folder, 'report.json');
     try {
       const code = await runNode(
+        VITEST,
         [
-          VITEST,
           'run',
           ...projects.flatMap((project) => ['--project', project]),
           '--reporter=default',
@@ -26,7 +24,7 @@ const testProjects =
           `--outputFile.json=${reportFile}`,
           ...args,
         ],
-        { cwd: ROOT, env: { NODE_ENV: 'test' } },
+        { env: { NODE_ENV: 'test' } },
       );
       const report = await readFile(reportFile, 'utf8').then(
         (text) => JSON.parse(text) as TestReport,
@@ -40,6 +38,6 @@ const testProjects =
     }
   };
 
-export const test = testProjects(['unit', 'integration', 'contract']);
+export const test = testProjects(['unit', 'property', 'integration', 'contract']);
 export const testChaos = testProjects(['chaos']);
 export const testCluster = testProjects(['cluster']);

@@ -1,45 +1,61 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { projectNode } from '../services/project-node.ts';
 
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PRELOAD = new URL('./die-with-parent.mjs', import.meta.url).href;
 
 export interface RunNodeOptions {
+  /** Added to this process' own. */
   env?: NodeJS.ProcessEnv;
-  /** Where its standard output goes; `ignore` for none. */
-  stdout?: 'inherit' | 'ignore' | number;
-  cwd?: string;
+  nodeArgs?: readonly string[];
 }
 
-/** Starts a program on the project's Node; it is asked to stop when this process ends, in whatever way. */
+/**
+ * Starts a program of the project on its own Node, in the project's folder; it is asked to stop when this process ends, in
+ * whatever way.
+ */
 export function spawnNode(
-  args: readonly string[],
-  { env, stdout = 'inherit', cwd }: RunNodeOptions = {},
+  file: string,
+  args: readonly string[] = [],
+  { env, nodeArgs = [] }: RunNodeOptions = {},
 ): ChildProcess {
-  return spawn(projectNode(), ['--import', PRELOAD, ...args], {
-    stdio: ['ignore', stdout, 'inherit', 'ipc'],
-    cwd,
-    env: { ...process.env, ...env, SCHOOLS24_PARENT_PID: String(process.pid) },
-  });
+  return spawn(
+    projectNode(),
+    ['--disable-warning=ExperimentalWarning', '--import', PRELOAD, ...nodeArgs, file, ...args],
+    {
+      cwd: ROOT,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, ...env, SCHOOLS24_PARENT_PID: String(process.pid) },
+    },
+  );
 }
 
-/** @returns the exit code; 128 and more for a signal */
+/** @returns the exit code; for a signal 128 and its number, as shells count */
 export function exitOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGTERM' ? 143 : 137)));
+    child.once('exit', (code, signal) =>
+      resolve(code ?? (signal === 'SIGTERM' ? 143 : signal === 'SIGINT' ? 130 : 137)),
+    );
   });
 }
 
 /** Runs it to its end, handing SIGINT and SIGTERM on. */
-export async function runNode(args: readonly string[], options: RunNodeOptions = {}): Promise<number> {
-  const child = spawnNode(args, options);
+export async function runNode(
+  file: string,
+  args: readonly string[] = [],
+  options: RunNodeOptions = {},
+): Promise<number> {
+  const child = spawnNode(file, args, options);
   const handOn = (signal: NodeJS.Signals): void => {
     child.kill(signal);
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, handOn);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, handOn);
   try {
     return await exitOf(child);
   } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, handOn);
+    for (const signal of signals) process.off(signal, handOn);
   }
 }

@@ -1,0 +1,87 @@
+import type { ChildProcess } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../services/ports.ts';
+import type { ProvidedServices } from '../services/provide-services.ts';
+import { exitOf, spawnNode } from './run-node.ts';
+
+export type Role = 'web' | 'worker';
+
+const FILES: Record<Role, string> = { web: 'src/server.ts', worker: 'src/worker.ts' };
+/** A larger young generation: requests and batches make much garbage that dies at once. */
+const NODE_ARGS = ['--max-semi-space-size=32'];
+const DEFAULT_PORT = 3_000;
+const READY_WITHIN_MS = 60_000;
+const POLL_MS = 25;
+/** Longer than the 30 s in which a process stops by itself. */
+const STOP_WITHIN_MS = 35_000;
+
+export interface Application {
+  /** Where the API answers, such as `http://127.0.0.1:3000`. */
+  url: string;
+  /** When the first of the processes has ended: its role and exit code. */
+  firstExit: Promise<{ role: Role; code: number }>;
+  /** Resolves with the first 200 of `/readyz`. @throws Error with the last answer after 60 s */
+  ready(): Promise<void>;
+  /** SIGTERM to all, and SIGKILL to one that takes more than 35 s. @returns the highest exit code */
+  stop(): Promise<number>;
+}
+
+/**
+ * Starts the processes of an application on these servers. None is started again: what ends is told by `firstExit`.
+ *
+ * @param env for the processes, above this process' own
+ */
+export async function startApplication(
+  { urls, dataDir }: ProvidedServices,
+  roles: readonly Role[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Application> {
+  const host = env.HOST || process.env.HOST || '127.0.0.1';
+  const wanted = env.PORT || process.env.PORT;
+  // a port somebody asked for is theirs to correct; the usual one may be taken by another clone
+  const port = wanted ? Number(wanted) : await freePort(DEFAULT_PORT);
+  const childEnv = { ...urls, ...(dataDir ? { DATA_DIR: dataDir } : {}), ...env, PORT: String(port) };
+  const children = roles.map((role) => ({
+    role,
+    child: spawnNode(FILES[role], [], { env: childEnv, nodeArgs: NODE_ARGS }),
+  }));
+  const exits = children.map(async ({ role, child }) => ({ role, code: await exitOf(child) }));
+  // 0.0.0.0 is no address to call
+  const url = `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`;
+  let hasEnded = false;
+  const firstExit = Promise.race(exits).finally(() => {
+    hasEnded = true;
+  });
+  return {
+    url,
+    firstExit,
+    ready: () => waitUntilReady(url, () => hasEnded),
+    stop: async () => {
+      for (const { child } of children) child.kill('SIGTERM');
+      const force = setTimeout(() => kill(children.map(({ child }) => child)), STOP_WITHIN_MS);
+      const codes = (await Promise.all(exits)).map(({ code }) => code);
+      clearTimeout(force);
+      return Math.max(...codes);
+    },
+  };
+}
+
+function kill(children: readonly ChildProcess[]): void {
+  for (const child of children) child.kill('SIGKILL');
+}
+
+async function waitUntilReady(url: string, isOver: () => boolean): Promise<void> {
+  const deadline = Date.now() + READY_WITHIN_MS;
+  let last = 'no answer';
+  while (!isOver() && Date.now() < deadline) {
+    try {
+      const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
+      if (response.ok) return;
+      last = await response.text();
+    } catch {
+      // not listening yet
+    }
+    await delay(POLL_MS);
+  }
+  if (!isOver()) throw new Error(`${url}/readyz does not say that it is ready: ${last}`);
+}
