@@ -11,7 +11,12 @@ beforeAll(async () => {
 });
 
 /** Class-subjects are known once the file runs; what is wrong in these bodies is something else. */
-const body = (fields: object = {}) => ({ class_subject_ids: [classSubject], title: 'x', due_at: '2025-12-01T10:00:00Z', ...fields });
+const body = (fields: object = {}) => ({
+  class_subject_ids: [classSubject],
+  title: 'x',
+  due_at: '2025-12-01T10:00:00Z',
+  ...fields,
+});
 
 describe('bad input', () => {
   it.each([
@@ -41,7 +46,10 @@ describe('bad input', () => {
   });
 
   it('refuses other content types with 415 and bodies beyond the limit with 413', async () => {
-    const plain = await teacher('POST', '/homework', { body: 'title=x', headers: { 'content-type': 'application/x-www-form-urlencoded' } });
+    const plain = await teacher('POST', '/homework', {
+      body: 'title=x',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    });
     expect(plain.status).toBe(415);
     const large = await teacher('POST', '/homework', { body: body({ description: 'x'.repeat(300_000) }) });
     expect(large.status).toBe(413);
@@ -59,7 +67,9 @@ describe('bad input', () => {
       expect(answer.headers.get('www-authenticate')).toBe('Bearer');
     }
     school.clock.set('2025-09-10T03:20:00Z');
-    expect(await school.as(undefined)('GET', '/auth/me', { headers: { authorization: `Bearer ${token}` } })).toMatchObject({ status: 401, body: { code: 'ACCESS_TOKEN_EXPIRED' } });
+    expect(
+      await school.as(undefined)('GET', '/auth/me', { headers: { authorization: `Bearer ${token}` } }),
+    ).toMatchObject({ status: 401, body: { code: 'ACCESS_TOKEN_EXPIRED' } });
     school.clock.set('2025-09-10T03:00:00Z');
   });
 
@@ -68,7 +78,8 @@ describe('bad input', () => {
     const unknown = await nobody('POST', '/auth/login', { body: { login: 'nobody', password: 'wrong password' } });
     const wrong = await nobody('POST', '/auth/login', { body: { login: 'student0009', password: 'wrong password' } });
     expect({ ...unknown.body, requestId: '' }).toEqual({ ...wrong.body, requestId: '' });
-    for (let index = 0; index < 4; index++) await nobody('POST', '/auth/login', { body: { login: 'student0009', password: 'wrong password' } });
+    for (let index = 0; index < 4; index++)
+      await nobody('POST', '/auth/login', { body: { login: 'student0009', password: 'wrong password' } });
     const locked = await nobody('POST', '/auth/login', { body: { login: 'student0009', password: 'schools24-demo' } });
     expect(locked).toMatchObject({ status: 429, body: { code: 'LOCKED' } });
     expect(Number(locked.headers.get('retry-after'))).toBeGreaterThan(0);
@@ -81,7 +92,10 @@ describe('bad input', () => {
     expect(method.headers.get('allow')!.split(', ')).toEqual(expect.arrayContaining(['GET', 'POST']));
     expect((await teacher('GET', '/homework/not-a-uuid')).body.errors[0].pointer).toBe('/params/id');
     const created = (await teacher('POST', '/homework', { body: body() })).body.data;
-    expect((await teacher('PATCH', `/homework/${created.id}`, { body: { title: 'y' }, headers: { 'if-match': 'W/"1"' } })).status).toBe(400);
+    expect(
+      (await teacher('PATCH', `/homework/${created.id}`, { body: { title: 'y' }, headers: { 'if-match': 'W/"1"' } }))
+        .status,
+    ).toBe(400);
     const injected = await teacher('GET', '/auth/me', { headers: { 'x-request-id': 'evil id with spaces' } });
     expect(injected.headers.get('x-request-id')).not.toContain('evil');
   });
@@ -94,7 +108,7 @@ describe('bad input', () => {
 });
 
 describe('profile', () => {
-  it('merges fields, is seen at once and reaches the user\'s row', async () => {
+  it("merges fields, is seen at once and reaches the user's row", async () => {
     const me = school.as('parent0001');
     await me('PATCH', '/auth/me', { body: { locale: 'hi-IN' } });
     const changed = await me('PATCH', '/auth/me', { body: { phone: '+91 99999 11111' } });
@@ -111,7 +125,15 @@ describe('readiness', () => {
   it('names each server and how it keeps writes', async () => {
     const { status, body: report } = await school.as(undefined)('GET', '/readyz');
     expect(status).toBe(200);
-    expect(report.checks.redis).toMatchObject({ appendonly: true, appendfsync: 'always', maxmemoryPolicy: 'noeviction' });
-    expect(report.servers.map((server: { name: string }) => server.name).sort()).toEqual(['mongo', 'postgres', 'redis']);
+    expect(report.checks.redis).toMatchObject({
+      appendonly: true,
+      appendfsync: 'always',
+      maxmemoryPolicy: 'noeviction',
+    });
+    expect(report.servers.map((server: { name: string }) => server.name).sort()).toEqual([
+      'mongo',
+      'postgres',
+      'redis',
+    ]);
   });
 });
