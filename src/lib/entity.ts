@@ -62,6 +62,21 @@ export interface PostgresSink {
     copy: Columns;
   };
   /**
+   * Documents with a jsonb column of ids that are rows of a table of their own. A list replaces the stored one; null leaves it
+   * as it is.
+   */
+  links?: {
+    column: string;
+    table: string;
+    /** Columns of that table: the document's `id`, and the id in the list. */
+    ownerId: string;
+    memberId: string;
+    /** Column that takes the place in the list, from 1. */
+    position?: string;
+    /** Column of document and link: links with another value of it are history, they stay and are not read. */
+    since?: string;
+  };
+  /**
    * Sheets whose fields are columns of one existing row: `{ name, value }` fields become an update of those columns;
    * names under `json` are merged into that jsonb column.
    */

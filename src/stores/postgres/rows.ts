@@ -75,11 +75,19 @@ export class Rows {
   }
 
   async #select(entity: EntityDefinition, { sql, bindings }: SqlPart, tail = ''): Promise<Row[]> {
-    const { table, version } = target(entity);
+    const { table, version, links } = target(entity);
     const columns = Object.keys(entity.columns);
-    const result = await this.#knex.raw(`SELECT ${names([...columns, version])} FROM "${table}" WHERE ${sql} ${tail}`, bindings as Knex.Value[]);
+    const selected = columns.map((name) => (name === links?.column ? linksSql(table, links) : `"${name}"`));
+    const result = await this.#knex.raw(`SELECT ${selected.join(', ')}, "${version}" FROM "${table}" WHERE ${sql} ${tail}`, bindings as Knex.Value[]);
     return (result.rows as Document[]).map((row) => split(row, columns, version));
   }
+}
+
+/** The ids of a row's links as one value; null when it has none. */
+function linksSql(table: string, { column, table: linkTable, ownerId, memberId, position, since }: NonNullable<PostgresSink['links']>): string {
+  const isCurrent = since ? ` AND link."${since}" = "${table}"."${since}"` : '';
+  return `(SELECT jsonb_agg(link."${memberId}" ORDER BY link."${position ?? memberId}") FROM "${linkTable}" link
+    WHERE link."${ownerId}" = "${table}"."id"${isCurrent}) AS "${column}"`;
 }
 
 const join = (parts: readonly SqlPart[]): SqlPart => ({

@@ -48,7 +48,7 @@ export class BinaryColumn implements ColumnWriter {
   #bytes: Buffer;
   #at = HEADER_BYTES;
   #count = 0;
-  #hasNull = 0;
+  #nulls = 0;
 
   /** @param rows how many values are expected, to size the buffer */
   constructor(column: Column, rows: number) {
@@ -61,7 +61,7 @@ export class BinaryColumn implements ColumnWriter {
   null(): void {
     this.#begin(0);
     this.#bytes.writeInt32BE(-1, this.#at - 4);
-    this.#hasNull = 1;
+    this.#nulls++;
   }
 
   uuid(source: Buffer, at: number): void {
@@ -143,18 +143,24 @@ export class BinaryColumn implements ColumnWriter {
   }
 
   /** The place to come back to when a row turns out unreadable halfway. */
-  mark(): { at: number; count: number } {
-    return { at: this.#at, count: this.#count };
+  mark(): { at: number; count: number; nulls: number } {
+    return { at: this.#at, count: this.#count, nulls: this.#nulls };
   }
 
-  reset({ at, count }: { at: number; count: number }): void {
+  reset({ at, count, nulls }: { at: number; count: number; nulls: number }): void {
     this.#at = at;
     this.#count = count;
+    this.#nulls = nulls;
+  }
+
+  /** Something but nulls. */
+  get hasValues(): boolean {
+    return this.#count > this.#nulls;
   }
 
   take(): Buffer {
     this.#bytes.writeInt32BE(1, 0); // dimensions
-    this.#bytes.writeInt32BE(this.#hasNull, 4);
+    this.#bytes.writeInt32BE(this.#nulls > 0 ? 1 : 0, 4);
     this.#bytes.writeInt32BE(OIDS[this.column.type], 8);
     this.#bytes.writeInt32BE(this.#count, 12);
     this.#bytes.writeInt32BE(1, 16); // lower bound

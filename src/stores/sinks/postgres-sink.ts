@@ -57,8 +57,8 @@ export class PostgresSink implements Sink {
   /** Keys that a rule refused, with its code: from the statement's own answer, or asked when rows are missing in it. */
   async #refusedBy(entity: EntityDefinition, writes: readonly StoreWrite[], result: StatementResult, outcome: BatchOutcome): Promise<Map<string, string>> {
     const [row] = result.rows;
-    if (row) return new Map((row.refused ?? []).map(({ write_key, code }) => [write_key, code]));
-    const question = (result.rowCount ?? 0) < writes.length ? refusalStatement(entity, writes) : undefined;
+    if (row?.refused) return new Map(row.refused.map(({ write_key, code }) => [write_key, code]));
+    const question = (row?.written ?? result.rowCount ?? 0) < writes.length ? refusalStatement(entity, writes) : undefined;
     if (!question) return new Map();
     outcome.statements++;
     const { rows } = (await this.#knex.raw(question.sql, question.bindings)) as { rows: { write_key: string; code: string | null }[] };

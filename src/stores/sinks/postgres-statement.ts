@@ -105,14 +105,42 @@ function documentRows(sink: PostgresSink, entity: EntityDefinition, writes: read
 
 /** Rules stand beside the version guard, so that a batch in which nothing is refused costs nothing more. */
 function documentStatement(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement {
-  const names = Object.keys({ ...entity.columns, [sink.version]: bigint });
   const rows = documentRows(sink, entity, writes);
+  const { links } = sink;
+  const names = Object.keys({ ...entity.columns, [sink.version]: bigint }).filter((name) => name !== links?.column);
   const rules = (sink.refuse ?? []).map(({ when }) => ` AND NOT (${when.replaceAll('incoming.', 'excluded.')})`);
+  const upsertFrom = (source: string) => upsert(sink, names, `SELECT ${list(names)} FROM ${source}`) + rules.join('');
+  const hasLinks = links !== undefined && rows.writers.get(links.column)!.hasValues;
   return {
-    sql: upsert(sink, names, `SELECT ${list(names)} FROM ${rows.from('incoming')}`) + rules.join(''),
+    sql: hasLinks ? withLinks(sink, links, rows.from('input'), upsertFrom) : upsertFrom(rows.from('incoming')),
     bindings: rows.bindings,
     unreadable: rows.unreadable,
   };
+}
+
+/** The upsert, and in the same statement the links of the rows that it has written. */
+function withLinks(
+  { conflict }: PostgresSink,
+  { column, table, ownerId, memberId, position, since }: NonNullable<PostgresSink['links']>,
+  source: string,
+  upsertFrom: (source: string) => string,
+): string {
+  const keys = [...new Set(['id', ...conflict])];
+  const extra = [position, since].filter((name) => name !== undefined);
+  const values = [...(position ? ['item.position'] : []), ...(since ? [`incoming.${quoteName(since)}`] : [])];
+  const names = [ownerId, memberId, ...extra];
+  const update = extra.length > 0 ? `UPDATE SET ${extra.map((name) => `${quoteName(name)} = excluded.${quoteName(name)}`).join(', ')}` : 'NOTHING';
+  return `WITH incoming AS MATERIALIZED (SELECT * FROM ${source}),
+    written AS (${upsertFrom('incoming')} RETURNING ${list(keys, 'stored.')}),
+    listed AS (SELECT written.id AS owner_id, incoming.* FROM written JOIN incoming USING (${list(conflict)}) WHERE incoming.${quoteName(column)} IS NOT NULL),
+    wanted AS (SELECT incoming.owner_id AS ${quoteName(ownerId)}, item.member::uuid AS ${quoteName(memberId)}${values.map((value, index) => `, ${value} AS ${quoteName(extra[index]!)}`).join('')}
+      FROM listed incoming CROSS JOIN LATERAL jsonb_array_elements_text(incoming.${quoteName(column)}) WITH ORDINALITY AS item(member, position)),
+    dropped AS (DELETE FROM ${quoteName(table)} link USING listed incoming
+      WHERE link.${quoteName(ownerId)} = incoming.owner_id${since ? ` AND link.${quoteName(since)} = incoming.${quoteName(since)}` : ''}
+        AND NOT EXISTS (SELECT 1 FROM wanted WHERE wanted.${quoteName(ownerId)} = link.${quoteName(ownerId)} AND wanted.${quoteName(memberId)} = link.${quoteName(memberId)})),
+    linked AS (INSERT INTO ${quoteName(table)} (${list(names)}) SELECT ${list(names)} FROM wanted
+      ON CONFLICT (${list([ownerId, memberId])}) DO ${update})
+    SELECT count(*)::int AS written FROM written`;
 }
 
 /**
