@@ -53,13 +53,21 @@ export interface ServiceDeps {
 export function createServices({ engine, knex, db, school, authStore }: ServiceDeps): { routes: Route[] } {
   const { buffer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, db });
+  const files = new Files(knex);
   const homeworkStore = new HomeworkStore({ knex, cache });
-  const homework = new HomeworkService({ buffer, reader, store: homeworkStore, school, activity });
-  const submissions = new SubmissionService({ buffer, reader, store: homeworkStore, homework, school, activity });
+  const homework = new HomeworkService({ buffer, reader, store: homeworkStore, school, files, activity });
+  const submissions = new SubmissionService({
+    buffer,
+    reader,
+    store: homeworkStore,
+    homework,
+    school,
+    files,
+    activity,
+  });
   const sheets = new SheetService({ buffer, reader, school, activity });
   const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
   const reports = new AttendanceReports({ marks, school });
-  const files = new Files(knex);
   const profiles = new ProfileService({ buffer, cache, store: authStore, activity, files });
   const operations = new OperationsService({ engine, activity });
   return {

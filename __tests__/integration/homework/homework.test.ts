@@ -8,7 +8,9 @@ let classSubject: string;
 
 const DUE = '2025-09-12T18:00:00.000Z';
 const give = (fields: object = {}) =>
-  teacher('POST', '/homework', { body: { class_subject_ids: [classSubject], title: 'Fractions', description: 'Exercise 3', due_at: DUE, ...fields } });
+  teacher('POST', '/homework', {
+    body: { class_subject_ids: [classSubject], title: 'Fractions', description: 'Exercise 3', due_at: DUE, ...fields },
+  });
 
 beforeAll(async () => {
   teacher = school.as('teacher001');
@@ -42,13 +44,25 @@ describe('homework', () => {
 
   it('takes the newest of several edits and answers a stale If-Match with 412 and the current version', async () => {
     const { data } = (await give()).body;
-    const first = await teacher('PATCH', `/homework/${data.id}`, { body: { title: 'Second' }, headers: { 'if-match': `"${data.version}"` } });
+    const first = await teacher('PATCH', `/homework/${data.id}`, {
+      body: { title: 'Second' },
+      headers: { 'if-match': `"${data.version}"` },
+    });
     expect(first.status).toBe(202);
-    const stale = await teacher('PATCH', `/homework/${data.id}`, { body: { title: 'Third' }, headers: { 'if-match': `"${data.version}"` } });
-    expect(stale).toMatchObject({ status: 412, body: { code: 'VERSION_CONFLICT', currentVersion: first.body.data.version } });
+    const stale = await teacher('PATCH', `/homework/${data.id}`, {
+      body: { title: 'Third' },
+      headers: { 'if-match': `"${data.version}"` },
+    });
+    expect(stale).toMatchObject({
+      status: 412,
+      body: { code: 'VERSION_CONFLICT', currentVersion: first.body.data.version },
+    });
     await school.sync();
     expect(await school.rows('SELECT title FROM homework WHERE id = $1', [data.id])).toEqual([{ title: 'Second' }]);
-    const afterSync = await teacher('PATCH', `/homework/${data.id}`, { body: { title: 'Fourth' }, headers: { 'if-match': `"${first.body.data.version}"` } });
+    const afterSync = await teacher('PATCH', `/homework/${data.id}`, {
+      body: { title: 'Fourth' },
+      headers: { 'if-match': `"${first.body.data.version}"` },
+    });
     expect(afterSync.status).toBe(202);
   });
 
@@ -67,24 +81,38 @@ describe('homework', () => {
     const draft = (await give({ status: 'draft' })).body.data;
     expect((await student('GET', `/homework/${draft.id}`)).status).toBe(404);
     const other = school.as('teacher002');
-    const seen = (await other('GET', '/auth/me')).body.data.scopes.class_subjects.some((subject: { id: string }) => subject.id === classSubject);
+    const seen = (await other('GET', '/auth/me')).body.data.scopes.class_subjects.some(
+      (subject: { id: string }) => subject.id === classSubject,
+    );
     expect(seen).toBe(false);
-    expect((await other('POST', '/homework', { body: { class_subject_ids: [classSubject], title: 'x', due_at: DUE } })).status).toBe(404);
-    expect((await student('POST', '/homework', { body: { class_subject_ids: [classSubject], title: 'x', due_at: DUE } })).status).toBe(403);
+    expect(
+      (await other('POST', '/homework', { body: { class_subject_ids: [classSubject], title: 'x', due_at: DUE } }))
+        .status,
+    ).toBe(404);
+    expect(
+      (await student('POST', '/homework', { body: { class_subject_ids: [classSubject], title: 'x', due_at: DUE } }))
+        .status,
+    ).toBe(403);
   });
 
   it('gives one homework a class, joined by a group, and pages through lists by cursor', async () => {
-    const subjects = (await teacher('GET', '/auth/me')).body.data.scopes.class_subjects.slice(0, 2).map(({ id }: { id: string }) => id);
+    const subjects = (await teacher('GET', '/auth/me')).body.data.scopes.class_subjects
+      .slice(0, 2)
+      .map(({ id }: { id: string }) => id);
     const { data } = (await give({ class_subject_ids: subjects, due_at: '2026-01-05T10:00:00Z' })).body;
     expect(data).toHaveLength(subjects.length);
     expect(new Set(data.map((item: { group_id: string }) => item.group_id)).size).toBe(1);
-    for (let index = 0; index < 5; index++) await give({ title: `page ${index}`, due_at: `2026-02-0${index + 1}T10:00:00Z` });
+    for (let index = 0; index < 5; index++)
+      await give({ title: `page ${index}`, due_at: `2026-02-0${index + 1}T10:00:00Z` });
     await school.sync();
     await give({ title: 'pending one', due_at: '2026-02-03T12:00:00Z' });
     const titles: string[] = [];
     let cursor = '';
     do {
-      const page = await teacher('GET', `/homework?due_from=2026-02-01T00:00:00Z&limit=2${cursor && `&cursor=${cursor}`}`);
+      const page = await teacher(
+        'GET',
+        `/homework?due_from=2026-02-01T00:00:00Z&limit=2${cursor && `&cursor=${cursor}`}`,
+      );
       titles.push(...page.body.data.map((item: { title: string }) => item.title));
       cursor = page.body.meta.next_cursor;
     } while (cursor);
@@ -99,7 +127,10 @@ describe('homework', () => {
     expect(again.status).toBe(202);
     expect(again.headers.get('idempotency-replayed')).toBe('true');
     expect(again.body).toEqual(first.body);
-    expect(await teacher('POST', '/homework', { body: { ...body, title: 'Twice' }, headers })).toMatchObject({ status: 409, body: { code: 'IDEMPOTENCY_MISMATCH' } });
+    expect(await teacher('POST', '/homework', { body: { ...body, title: 'Twice' }, headers })).toMatchObject({
+      status: 409,
+      body: { code: 'IDEMPOTENCY_MISMATCH' },
+    });
     const list = await teacher('GET', '/homework?due_from=2026-03-01T00:00:00Z');
     expect(list.body.data).toHaveLength(1);
   });
@@ -114,7 +145,9 @@ describe('submission', () => {
     const late = await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'my answer', final: true } });
     expect(late).toMatchObject({ status: 202, body: { data: { is_late: true, late_days: 2, revision: 1 } } });
     school.clock.set('2025-09-15T18:00:01Z');
-    expect(await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'too late', final: true } })).toMatchObject({ status: 422, body: { code: 'SUBMISSION_CLOSED' } });
+    expect(
+      await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'too late', final: true } }),
+    ).toMatchObject({ status: 422, body: { code: 'SUBMISSION_CLOSED' } });
     clockBack();
   });
 
@@ -122,17 +155,33 @@ describe('submission', () => {
     const { data } = (await give({ max_revisions: 1 })).body;
     const draft = await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'draft' } });
     expect(draft.body.data).toMatchObject({ status: 'draft', revision: 0, submitted_at: null });
-    expect((await teacher('GET', `/homework/${data.id}/submissions`)).body.data.filter((line: { state: string }) => line.state === 'submitted')).toEqual([]);
-    expect((await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'final', final: true } })).body.data).toMatchObject({ status: 'submitted', revision: 1 });
-    expect(await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'again', final: true } })).toMatchObject({ status: 422, body: { code: 'REVISIONS_EXHAUSTED' } });
+    expect(
+      (await teacher('GET', `/homework/${data.id}/submissions`)).body.data.filter(
+        (line: { state: string }) => line.state === 'submitted',
+      ),
+    ).toEqual([]);
+    expect(
+      (await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'final', final: true } })).body.data,
+    ).toMatchObject({ status: 'submitted', revision: 1 });
+    expect(
+      await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'again', final: true } }),
+    ).toMatchObject({ status: 422, body: { code: 'REVISIONS_EXHAUSTED' } });
   });
 
   it('H6 refuses earlier due dates and deletes once somebody has handed in, even before it is stored', async () => {
     const { data } = (await give()).body;
     await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'done', final: true } });
-    expect(await teacher('PATCH', `/homework/${data.id}`, { body: { due_at: '2025-09-11T10:00:00Z' } })).toMatchObject({ status: 409, body: { code: 'HAS_SUBMISSIONS' } });
-    expect(await teacher('DELETE', `/homework/${data.id}`)).toMatchObject({ status: 409, body: { code: 'HAS_SUBMISSIONS' } });
-    expect((await teacher('PATCH', `/homework/${data.id}`, { body: { due_at: '2025-09-20T10:00:00Z' } })).status).toBe(202);
+    expect(await teacher('PATCH', `/homework/${data.id}`, { body: { due_at: '2025-09-11T10:00:00Z' } })).toMatchObject({
+      status: 409,
+      body: { code: 'HAS_SUBMISSIONS' },
+    });
+    expect(await teacher('DELETE', `/homework/${data.id}`)).toMatchObject({
+      status: 409,
+      body: { code: 'HAS_SUBMISSIONS' },
+    });
+    expect((await teacher('PATCH', `/homework/${data.id}`, { body: { due_at: '2025-09-20T10:00:00Z' } })).status).toBe(
+      202,
+    );
   });
 
   it('H8 shows who is missing after the last deadline, H7 without those who joined later', async () => {
@@ -151,10 +200,12 @@ describe('submission', () => {
     await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'done', final: true } });
     const run = await school.sync();
     expect(run.failed).toBe(0);
-    expect(await school.rows('SELECT status FROM homework_submissions WHERE homework_id = $1', [data.id])).toEqual([{ status: 'submitted' }]);
+    expect(await school.rows('SELECT status FROM homework_submissions WHERE homework_id = $1', [data.id])).toEqual([
+      { status: 'submitted' },
+    ]);
   });
 
-  it('hides other students\' submissions', async () => {
+  it("hides other students' submissions", async () => {
     const { data } = (await give()).body;
     await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'mine', final: true } });
     const me = (await student('GET', '/auth/me')).body.data.scopes.student_id;

@@ -1,12 +1,13 @@
 import type { Found, Reader } from '../../buffer/reader.ts';
 import { type Receipt, StaleVersionError, type WriteBuffer } from '../../buffer/write-buffer.ts';
-import { FileNotReadyError, HasGradesError, HasSubmissionsError, NotFoundError } from '../../errors/catalogue.ts';
+import { HasGradesError, HasSubmissionsError, NotFoundError } from '../../errors/catalogue.ts';
 import { schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { Condition, Position } from '../../stores/postgres/conditions.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { repeatUnlessAsked } from '../repeat.ts';
+import type { Files } from '../school/files.ts';
 import type { School } from '../school/school.ts';
 import { type Reach, reaches, reachOf, requireReach } from '../scope.ts';
 import type { Homework } from './homework.entity.ts';
@@ -24,13 +25,13 @@ type Derived =
   | 'updated_at'
   | 'deleted_at';
 
-export interface NewHomework extends Omit<Homework, Derived | 'publish_at'> {
+export interface NewHomework extends Omit<Homework, Derived | 'publish_at' | 'file_ids'> {
   class_subject_ids: string[];
   publish_at?: string;
   file_ids: string[];
 }
 
-export type HomeworkChanges = Partial<Omit<Homework, Derived>>;
+export type HomeworkChanges = Partial<Omit<Homework, Derived | 'file_ids'>> & { file_ids?: string[] };
 
 export interface HomeworkFilter {
   class_id?: string;
@@ -64,6 +65,7 @@ export interface HomeworkDeps {
   reader: Reader;
   store: HomeworkStore;
   school: School;
+  files: Files;
   activity: ActivityLog;
 }
 
@@ -82,20 +84,18 @@ export class HomeworkService {
    * Gives one assignment to one or several class-subjects: a homework each, joined by a group id.
    *
    * @throws NotFoundError for a class-subject outside the caller's scope
-   * @throws BadWindowError, FileNotReadyError (H5)
+   * @throws BadWindowError, FileNotReadyError, FileTypeError (H5)
    */
   async create(
     caller: Caller,
     { class_subject_ids, publish_at, file_ids, ...fields }: NewHomework,
   ): Promise<HomeworkView[]> {
     const { school, buffer, activity } = this.#deps;
-    if (file_ids.length > 0) {
-      throw new FileNotReadyError({ errors: [{ pointer: '/file_ids/0', detail: 'is not a ready file of yours' }] });
-    }
     const now = caller.now.toISOString();
     const publishAt = publish_at ?? now;
     requireWindow({ ...fields, publish_at: publishAt });
     const ownerOf = await this.#owners(caller);
+    await this.#requireFiles(caller, file_ids);
     const assignedOn = schoolDateOf(caller.now, await school.timezone());
     const groupId = class_subject_ids.length > 1 ? caller.newId() : null;
     const documents = class_subject_ids.map((classSubjectId, index): Homework => {
@@ -113,6 +113,7 @@ export class HomeworkService {
         ...fields,
         assigned_on: assignedOn,
         publish_at: publishAt,
+        file_ids: file_ids.length > 0 ? file_ids : null,
         created_at: now,
         updated_at: now,
         deleted_at: null,
@@ -196,7 +197,7 @@ export class HomeworkService {
    * Changes fields of a homework; the whole document is written.
    *
    * @param ifMatch the version that the caller has seen
-   * @throws StaleVersionError, NotFoundError, BadWindowError, HasSubmissionsError, HasGradesError (H6)
+   * @throws StaleVersionError, NotFoundError, BadWindowError, FileNotReadyError (H5), HasSubmissionsError, HasGradesError (H6)
    */
   update(caller: Caller, id: string, changes: HomeworkChanges, ifMatch?: number): Promise<HomeworkView> {
     return repeatUnlessAsked(ifMatch, () => this.#update(caller, id, changes, ifMatch));
@@ -208,6 +209,10 @@ export class HomeworkService {
     if (ifMatch !== undefined && ifMatch !== version) throw new StaleVersionError(version);
     const homework: Homework = { ...old, ...changes, updated_at: caller.now.toISOString() };
     requireWindow(homework);
+    await this.#requireFiles(
+      caller,
+      (changes.file_ids ?? []).filter((file) => !old.file_ids?.includes(file)),
+    );
     if (homework.due_at < old.due_at && (await this.hasSubmissions(id))) {
       throw new HasSubmissionsError({
         errors: [{ pointer: '/due_at', detail: 'only moves later once students have handed in' }],
@@ -258,6 +263,11 @@ export class HomeworkService {
     }
     const { staffId } = await actor.scopes();
     return (id) => (staffId !== null && reach.taught.has(id) ? staffId : undefined);
+  }
+
+  /** H5 */
+  #requireFiles({ actor }: Caller, ids: readonly string[]): Promise<void> {
+    return this.#deps.files.requireUsable(actor.userId, 'homework', ids, '/file_ids');
   }
 
   /** H6: a moved due date changes how late the late ones are. */

@@ -1,8 +1,9 @@
 import Joi from 'joi';
-import { boolean, defineEntity, instant, int, oneOf, text, uuid } from '../../lib/entity.ts';
+import { boolean, defineEntity, instant, int, json, oneOf, text, uuid } from '../../lib/entity.ts';
 import { submissionId } from '../../lib/ids.ts';
 import { isoInstant, uuid as uuidRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
+import { fileIds } from './homework.entity.ts';
 
 export { submissionId };
 
@@ -17,6 +18,8 @@ export interface HomeworkSubmission {
   submitted_at: string | null;
   is_late: boolean;
   late_days: number;
+  /** Files of this revision. */
+  file_ids?: string[] | null;
   created_at: string;
   updated_at: string;
 }
@@ -39,6 +42,7 @@ export const homeworkSubmissionEntity = defineEntity({
     submitted_at: instant,
     is_late: boolean,
     late_days: int,
+    file_ids: json,
     created_at: instant,
     updated_at: instant,
   },
@@ -58,6 +62,7 @@ export const homeworkSubmissionEntity = defineEntity({
     submitted_at: isoInstant.allow(null),
     is_late: Joi.boolean(),
     late_days: Joi.number().integer().min(0).max(10_000),
+    file_ids: fileIds.allow(null).optional(),
     created_at: isoInstant,
     updated_at: isoInstant,
   }).prefs({ presence: 'required' }),
@@ -68,6 +73,13 @@ export const homeworkSubmissionEntity = defineEntity({
     table: 'homework_submissions',
     conflict: ['homework_id', 'student_id'],
     version: 'version',
+    links: {
+      column: 'file_ids',
+      table: 'homework_submission_files',
+      ownerId: 'submission_id',
+      memberId: 'file_id',
+      since: 'revision',
+    },
     refuse: [
       {
         code: 'ALREADY_SUBMITTED',

@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { boolean, date, defineEntity, instant, int, oneOf, text, uuid } from '../../lib/entity.ts';
+import { boolean, date, defineEntity, instant, int, json, oneOf, text, uuid } from '../../lib/entity.ts';
 import { isoInstant, schoolDate, uuid as uuidRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
@@ -23,6 +23,8 @@ export interface Homework {
   is_autosubmit: boolean;
   is_missing_zero: boolean;
   status: 'draft' | 'published' | 'closed' | 'archived';
+  /** Material; null or absent when there never was any. */
+  file_ids?: string[] | null;
   created_at: string;
   updated_at: string;
   deleted_at: string | null;
@@ -47,6 +49,9 @@ export const homeworkFields = {
   is_missing_zero: Joi.boolean(),
   status: Joi.string().valid('draft', 'published', 'closed', 'archived'),
 };
+
+/** Ids of uploaded files, in the order they are shown. */
+export const fileIds = Joi.array().items(uuidRule.optional()).max(20).unique();
 
 const HANDED_IN = `EXISTS (SELECT 1 FROM homework_submissions s WHERE s.homework_id = stored.id AND s.status <> 'draft')`;
 
@@ -152,6 +157,7 @@ export const homeworkEntity = defineEntity({
     is_autosubmit: boolean,
     is_missing_zero: boolean,
     status: oneOf('draft', 'published', 'closed', 'archived'),
+    file_ids: json,
     created_at: instant,
     updated_at: instant,
     deleted_at: instant,
@@ -165,6 +171,7 @@ export const homeworkEntity = defineEntity({
     staff_id: uuidRule,
     group_id: uuidRule.allow(null),
     assigned_on: schoolDate,
+    file_ids: fileIds.allow(null).optional(),
     created_at: isoInstant,
     updated_at: isoInstant,
     deleted_at: isoInstant.allow(null),
@@ -177,6 +184,13 @@ export const homeworkEntity = defineEntity({
     conflict: ['id'],
     version: 'version',
     softDelete: 'deleted_at',
+    links: {
+      column: 'file_ids',
+      table: 'homework_files',
+      ownerId: 'homework_id',
+      memberId: 'file_id',
+      position: 'position',
+    },
     refuse: [
       {
         code: 'HAS_SUBMISSIONS',

@@ -3,7 +3,7 @@ import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
 import { cursor, idParams, isoInstant, pageLimit, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { accepted, defineRoute, ok, type Route } from '../../lib/route.ts';
-import { homeworkFields } from './homework.entity.ts';
+import { fileIds, homeworkFields } from './homework.entity.ts';
 import type {
   HomeworkChanges,
   HomeworkFilter,
@@ -16,14 +16,16 @@ import type { SubmissionService, SubmissionView } from './submission-service.ts'
 const SERVICE = 'homework';
 const LIST = '/api/v1/homework';
 
-const toResource = ({ homework: { deleted_at: _, ...fields }, version, isPending }: HomeworkView) => ({
+const toResource = ({ homework: { deleted_at: _, file_ids, ...fields }, version, isPending }: HomeworkView) => ({
   ...fields,
+  file_ids: file_ids ?? [],
   version,
   pending: isPending,
 });
 
 const toSubmission = ({ submission, version, isPending, grade }: SubmissionView) => ({
   ...submission,
+  file_ids: submission.file_ids ?? [],
   version,
   pending: isPending,
   grade: grade
@@ -38,8 +40,6 @@ interface SubmissionBody {
   file_ids: string[];
   final: boolean;
 }
-
-const fileIds = Joi.array().items(uuid).max(20).unique().default([]);
 
 export const createHomeworkRoutes = ({
   homework,
@@ -97,9 +97,9 @@ export const createHomeworkRoutes = ({
       is_autosubmit: homeworkFields.is_autosubmit.default(false),
       is_missing_zero: homeworkFields.is_missing_zero.default(false),
       status: homeworkFields.status.valid('draft', 'published').default('published'),
-      file_ids: fileIds,
+      file_ids: fileIds.default([]),
     }),
-    errors: ['BAD_WINDOW', 'FILE_NOT_READY'],
+    errors: ['BAD_WINDOW', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const views = await homework.create(context, context.body);
       const [first] = views;
@@ -136,8 +136,8 @@ export const createHomeworkRoutes = ({
     mode: 'B',
     access: { capability: 'homework', verb: 'w' },
     params: idParams,
-    body: Joi.object<HomeworkChanges>(homeworkFields).min(1),
-    errors: ['HAS_SUBMISSIONS', 'HAS_GRADES', 'VERSION_CONFLICT', 'BAD_WINDOW'],
+    body: Joi.object<HomeworkChanges>({ ...homeworkFields, file_ids: fileIds }).min(1),
+    errors: ['HAS_SUBMISSIONS', 'HAS_GRADES', 'VERSION_CONFLICT', 'BAD_WINDOW', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const view = await homework.update(context, context.params.id, context.body, context.ifMatch);
       return accepted(toResource(view), { version: view.version, location: `${LIST}/${view.homework.id}` });
@@ -167,10 +167,10 @@ export const createHomeworkRoutes = ({
     params: idParams,
     body: Joi.object<SubmissionBody>({
       body: Joi.string().max(LIMITS.homework_submissions.body).allow('', null),
-      file_ids: fileIds,
+      file_ids: fileIds.default([]),
       final: Joi.boolean().default(false),
     }),
-    errors: ['SUBMISSION_CLOSED', 'REVISIONS_EXHAUSTED', 'FILE_NOT_READY', 'ALREADY_GRADED'],
+    errors: ['SUBMISSION_CLOSED', 'REVISIONS_EXHAUSTED', 'FILE_NOT_READY', 'FILE_TYPE', 'ALREADY_GRADED'],
     async handle(context) {
       const view = await submissions.save(context, context.params.id, context.body, context.ifMatch);
       return accepted(toSubmission(view), {

@@ -2,7 +2,6 @@ import type { Found, Reader } from '../../buffer/reader.ts';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import {
   AlreadyGradedError,
-  FileNotReadyError,
   NotFoundError,
   RevisionsExhaustedError,
   SubmissionClosedError,
@@ -15,6 +14,7 @@ import { submissionId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { repeatUnlessAsked } from '../repeat.ts';
+import type { Files } from '../school/files.ts';
 import type { School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
 import { latenessOf, revisedLateness, type SubmissionState, stateOf } from './homework-rules.ts';
@@ -57,6 +57,7 @@ export interface SubmissionDeps {
   store: HomeworkStore;
   homework: HomeworkService;
   school: School;
+  files: Files;
   activity: ActivityLog;
 }
 
@@ -72,23 +73,20 @@ export class SubmissionService {
    * Saves a draft or hands in.
    *
    * @throws SubmissionClosedError after the last deadline (H1) or on a homework that takes nothing more
-   * @throws RevisionsExhaustedError, AlreadyGradedError (H3), FileNotReadyError (H5)
+   * @throws RevisionsExhaustedError, AlreadyGradedError (H3), FileNotReadyError, FileTypeError (H5)
    */
   save(caller: Caller, homeworkId: string, input: SubmissionInput, ifMatch?: number): Promise<SubmissionView> {
     return repeatUnlessAsked(ifMatch, () => this.#save(caller, homeworkId, input, ifMatch));
   }
 
   async #save(caller: Caller, homeworkId: string, input: SubmissionInput, ifMatch?: number): Promise<SubmissionView> {
-    const { buffer, homework: assignments, activity } = this.#deps;
+    const { buffer, homework: assignments, files, activity } = this.#deps;
     const { homework } = await assignments.get(caller, homeworkId);
     const { studentId } = await caller.actor.scopes();
     if (!studentId) throw new NotFoundError();
     if (homework.submission_kind === 'none') throw new UnprocessableError('this homework takes no submission');
     if (homework.status !== 'published') throw new SubmissionClosedError();
     requireContent(homework, input);
-    if (input.file_ids.length > 0) {
-      throw new FileNotReadyError({ errors: [{ pointer: '/file_ids/0', detail: 'is not a ready file of yours' }] });
-    }
     const now = caller.now.toISOString();
     const { before, grade } = await this.#before(homeworkId, studentId);
     const old = before?.document as unknown as HomeworkSubmission | undefined;
@@ -100,6 +98,8 @@ export class SubmissionService {
       throw new UnprocessableError('it is handed in already; hand in a new revision instead of a draft');
     }
     if (input.final && (old?.revision ?? 0) >= homework.max_revisions) throw new RevisionsExhaustedError();
+    const { userId } = caller.actor;
+    await files.requireUsable(userId, 'submission', input.file_ids, '/file_ids');
     const document: HomeworkSubmission = {
       id: old?.id ?? submissionId(homeworkId, studentId),
       homework_id: homeworkId,
@@ -111,6 +111,7 @@ export class SubmissionService {
       submitted_at: input.final ? now : null,
       is_late: input.final && lateness.isLate,
       late_days: input.final ? lateness.lateDays : 0,
+      file_ids: input.file_ids.length > 0 || old?.file_ids ? input.file_ids : null,
       created_at: old?.created_at ?? now,
       updated_at: now,
     };

@@ -63,7 +63,7 @@ export class ProfileService {
     const { userId } = caller.actor;
     const named: Document = { ...changes, ...prefs };
     if (changes.avatar_file_id) {
-      await this.#files.requireUsable(userId, 'avatar', [changes.avatar_file_id], () => '/avatar_file_id');
+      await this.#files.requireUsable(userId, 'avatar', [changes.avatar_file_id], '/avatar_file_id');
     }
     const before = await this.#profile(userId).catch((error: unknown): Profile => {
       // Fields do not depend on what was there; only a wanted version does.
