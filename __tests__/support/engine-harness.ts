@@ -95,12 +95,19 @@ export class EngineHarness {
   }
 
   /** A further engine on the same data, as another process would have. */
-  async startProcess(settings: Partial<EngineSettings> = {}, deps: Partial<EngineDeps> = {}): Promise<EngineProcess> {
-    const knex = createPostgres({ url: this.#database.url, maxConnections: 12, acquireTimeoutMs: 3_000 });
+  async startProcess(
+    settings: Partial<EngineSettings> = {},
+    deps: Partial<EngineDeps> & { databaseUrl?: string; redisUrl?: string } = {},
+  ): Promise<EngineProcess> {
+    const knex = createPostgres({
+      url: deps.databaseUrl ?? this.#database.url,
+      maxConnections: 12,
+      acquireTimeoutMs: 3_000,
+    });
     const mongo = this.#mongo();
     const engine = createEngine(
       {
-        redis: { urls: this.servers.redisUrl.split(','), isCluster: false, prefix: this.prefix },
+        redis: { urls: (deps.redisUrl ?? this.servers.redisUrl).split(','), isCluster: false, prefix: this.prefix },
         shards: 1,
         compression: { isEnabled: true, algorithm: 'auto' },
         warmSeconds: 600,

@@ -45,6 +45,8 @@ export interface ListPage {
   degraded: string[];
 }
 
+/** Rows beyond the page that a list reads in any case. */
+const MIN_SPARE_ROWS = 16;
 const CACHE_SECONDS = 600;
 /** A page may stand in this long while its database is down. */
 const STALE_SECONDS = 86_400;
@@ -118,8 +120,9 @@ export class Reader {
     const entity = this.#registry.get(query.entity);
     const { where, pending } = await this.#overlay(entity, query);
     const { sort, after, limit } = query;
-    // Enough rows that the page is full even if each pending write replaces one of them.
-    const spare = pending.length === 0 ? 0 : 2 ** Math.ceil(Math.log2(pending.length));
+    // Enough rows that the page is full even if each pending write replaces one of them; in steps, so that a page cached
+    // before the database went down still serves when writes join it.
+    const spare = 2 ** Math.ceil(Math.log2(Math.max(pending.length, MIN_SPARE_ROWS)));
     const pageQuery = { where, sort, ...(after ? { after } : {}), limit: limit + 1 + spare };
     const epoch = await this.#buffer.epoch(entity.name);
     const { value: rows, source, staleBecause } = await this.#cache.get<Row[]>({
