@@ -94,6 +94,9 @@ const MATRIX: Record<Capability, Row> = {
   audit_log: { admin: all('r'), principal: all('r') },
 };
 
+/** Who may approve or void in general may do so by its other names too. */
+const PART_OF_X: readonly Verb[] = ['void', 'reverse'];
+
 /** Widest first: a handler that finds A needs to look no further. */
 const ORDER: readonly ScopeCode[] = ['A', 'T', 'H', 'C', 'O', 'R'];
 const known = new Map<string, readonly ScopeCode[]>();
@@ -106,7 +109,9 @@ export function can({ roles }: Pick<Actor, 'roles'>, capability: Capability, ver
     const granted = new Set<ScopeCode>();
     for (const role of roles) {
       const [codes, verbs] = MATRIX[capability][role]?.split(':') ?? [];
-      if (verbs?.split(' ').includes(verb)) for (const code of codes!) granted.add(code as ScopeCode);
+      const own = verbs?.split(' ') ?? [];
+      if (own.includes(verb) || (own.includes('x') && PART_OF_X.includes(verb)))
+        for (const code of codes!) granted.add(code as ScopeCode);
     }
     scopes = ORDER.filter((code) => granted.has(code));
     known.set(name, scopes);
