@@ -40,9 +40,10 @@ export class MongoSink implements Sink {
     const operations = writes.map((write): AnyBulkWriteOperation => {
       const document = toMongo(entity, write);
       return {
-        updateOne: {
+        // Whole, so that nothing of an older version (a field it had, its deletion) shines through.
+        replaceOne: {
           filter: { _id: write.key, version: { $lt: write.version } } as MongoDocument,
-          update: { $set: document },
+          replacement: document,
           upsert: true,
         },
       };
