@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { percentageBp, prefillOf, requireEditableDay } from '../../src/services/attendance/attendance-rules.ts';
+import {
+  percentageBp,
+  prefillOf,
+  requireEditableDay,
+  statusUnderLeave,
+} from '../../../src/services/attendance/attendance-rules.ts';
 
 describe('attendance rules', () => {
   it('AT3 leaves excused days out and counts half days half', () => {
@@ -11,6 +16,15 @@ describe('attendance rules', () => {
     expect([prefillOf('full'), prefillOf('am'), prefillOf('pm')]).toEqual(['excused', 'half_day', 'half_day']);
   });
 
+  it('AT5 turns absent into excused for a full leave, and nothing else', () => {
+    expect(statusUnderLeave('absent', 'full')).toBe('excused');
+    expect(statusUnderLeave('absent', 'am')).toBe('absent');
+    expect(statusUnderLeave('absent', undefined)).toBe('absent');
+    expect(
+      (['present', 'late', 'half_day', 'on_duty'] as const).map((status) => statusUnderLeave(status, 'full')),
+    ).toEqual(['present', 'late', 'half_day', 'on_duty']);
+  });
+
   it('AT1 counts school days, not calendar days, for the edit window', () => {
     const days = [
       { date: '2025-09-05', isOpen: true, reason: null },
@@ -19,7 +33,14 @@ describe('attendance rules', () => {
       { date: '2025-09-08', isOpen: true, reason: null },
       { date: '2025-09-09', isOpen: true, reason: null },
     ];
-    const facts = { on: '2025-09-05', today: '2025-09-09', days, editWindowDays: 2, isTermLocked: false, isAdmin: false };
+    const facts = {
+      on: '2025-09-05',
+      today: '2025-09-09',
+      days,
+      editWindowDays: 2,
+      isTermLocked: false,
+      isAdmin: false,
+    };
     expect(() => requireEditableDay(facts)).not.toThrow();
     expect(() => requireEditableDay({ ...facts, editWindowDays: 1 })).toThrow(/edit/i);
     expect(() => requireEditableDay({ ...facts, isTermLocked: true })).toThrow(/locked/i);
