@@ -111,12 +111,13 @@ export type Route = RouteDefinition<unknown, unknown, unknown> & {
 /** Numbers and booleans in a JSON body have their own syntax: `"5"` is a wrong type, not a 5. */
 function strictScalars(schema: Joi.Schema): Joi.Schema {
   const own = schema.type === 'number' || schema.type === 'boolean' ? schema.strict() : schema;
-  return (own as JoiInternals).$_modify({ each: strictScalars, ref: false });
+  return (own as JoiInternals).$_modify({ each: strictScalars, ref: false }).$_mutateRebuild();
 }
 
-/** `$_modify` is documented for extensions (joi's API, "Advanced functions") and left out of the types. */
+/** Both are documented for extensions (joi's API, "Advanced functions") and left out of the types. */
 type JoiInternals = Joi.Schema & {
-  $_modify(options: { each: (schema: Joi.Schema) => Joi.Schema; ref: boolean }): Joi.Schema;
+  $_modify(options: { each: (schema: Joi.Schema) => Joi.Schema; ref: boolean }): JoiInternals;
+  $_mutateRebuild(): Joi.Schema;
 };
 
 /** Checks and completes the description of one endpoint. It is data: nothing happens until HTTP mounts it. */
