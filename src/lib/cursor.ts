@@ -1,14 +1,20 @@
 import { ValidationError } from '../errors/catalogue.ts';
 
 /** Where the next page starts, as clients see it: opaque, safe in a URL. */
-export const encodeCursor = (position: { value: unknown; id: string }): string => Buffer.from(JSON.stringify([position.value, position.id])).toString('base64url');
+export const encodeCursor = (position: { value: unknown; id: string }): string =>
+  Buffer.from(JSON.stringify([position.value, position.id])).toString('base64url');
 
 /** @throws ValidationError when it is none of ours */
 export function decodeCursor(cursor: string | undefined): { value: unknown; id: string } | undefined {
   if (cursor === undefined) return undefined;
   try {
     const [value, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [unknown, unknown];
-    if (typeof id === 'string' && /^[0-9a-f-]{36}$/.test(id) && (typeof value === 'string' || typeof value === 'number')) return { value, id };
+    if (
+      typeof id === 'string' &&
+      /^[0-9a-f-]{36}$/.test(id) &&
+      (typeof value === 'string' || typeof value === 'number')
+    )
+      return { value, id };
   } catch {
     // told below
   }

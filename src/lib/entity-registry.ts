@@ -53,7 +53,8 @@ export class EntityRegistry {
     const visit = (entity: EntityDefinition, path: string[]): number => {
       const known = stageOf.get(entity.name);
       if (known !== undefined) return known;
-      if (path.includes(entity.name)) throw new Error(`entities wait for each other: ${[...path, entity.name].join(' -> ')}`);
+      if (path.includes(entity.name))
+        throw new Error(`entities wait for each other: ${[...path, entity.name].join(' -> ')}`);
       const parents = (entity.parents ?? []).map((parent) => this.get(parent.entity));
       const stage = parents.reduce((max, parent) => Math.max(max, visit(parent, [...path, entity.name]) + 1), 0);
       stageOf.set(entity.name, stage);

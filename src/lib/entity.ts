@@ -147,7 +147,8 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
   if (sink.kind === 'postgres') {
     if (columns[sink.version]) fail(`column ${sink.version} is the buffer's own and must not be declared`);
     // Reads leave deleted rows out by it, and a batch must write it for rows that come back.
-    if (sink.softDelete && columns[sink.softDelete]?.type !== 'timestamptz') fail(`column ${sink.softDelete} is not declared as an instant`);
+    if (sink.softDelete && columns[sink.softDelete]?.type !== 'timestamptz')
+      fail(`column ${sink.softDelete} is not declared as an instant`);
   }
   if (definition.kind === 'sheet' && !fields) fail('a sheet declares its fields');
   if (fields && !fields.columns[fields.key]) fail(`field column ${fields.key} is not declared`);
