@@ -22,13 +22,14 @@ class Rows {
     this.writers = new Map(Object.entries(columns).map(([name, column]) => [name, new BinaryColumn(column, rows)]));
   }
 
-  /** Adds a row, or, when its payload turns out broken, nothing of it. */
-  try(key: string, add: () => void): void {
-    const marks = [...this.writers.values()].map((writer) => writer.mark());
+  /** Adds a row, here and in the tables that go with it, or, when its payload turns out broken, nothing of it. */
+  try(key: string, add: () => void, others: readonly Rows[] = []): void {
+    const writers = [this, ...others].flatMap((rows) => [...rows.writers.values()]);
+    const marks = writers.map((writer) => writer.mark());
     try {
       add();
     } catch (error) {
-      [...this.writers.values()].forEach((writer, index) => writer.reset(marks[index]!));
+      writers.forEach((writer, index) => writer.reset(marks[index]!));
       this.unreadable.push({ key, reason: unreadable(error) });
     }
   }
@@ -175,12 +176,15 @@ function sheetStatement(
     writes.reduce((sum, { fields: changed }) => sum + changed.length, 0),
   );
   for (const write of writes) {
-    const head = write.source?.document;
-    if (!head) throw new Error(`a sheet of ${entity.name} came without its head`);
-    heads.add({ ...head, [sink.version]: write.version, write_key: write.key });
-    for (const { document, version } of write.fields) {
-      members.add({ ...head, ...document, [fields.headId]: head.id, [fields.version]: version, write_key: write.key });
-    }
+    const add = (): void => {
+      const head = write.source?.document;
+      if (!head) throw new Error('it is a sheet without its head');
+      heads.add({ ...head, [sink.version]: write.version, write_key: write.key });
+      for (const { document, version } of write.fields) {
+        members.add({ ...head, ...document, [fields.headId]: head.id, [fields.version]: version, write_key: write.key });
+      }
+    };
+    heads.try(write.key, add, [members]);
   }
   const kept = `write_key NOT IN (SELECT write_key FROM refused)`;
   const headNames = Object.keys(headColumns);
@@ -192,7 +196,7 @@ function sheetStatement(
       members AS (${upsert(fields, memberNames, `SELECT ${list(memberNames)} FROM ${members.from('member')} WHERE ${kept}`)} RETURNING 1)
       SELECT (SELECT count(*)::int FROM heads) AS written, (SELECT count(*)::int FROM members) AS members, ${RESULT}`,
     bindings: [...heads.bindings, ...members.bindings],
-    unreadable: [],
+    unreadable: heads.unreadable,
   };
 }
 
@@ -215,7 +219,7 @@ function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: re
       else Object.assign(row.json_patch as Document, { [name]: document.value });
     }
     for (const name of names) row[`has_${name}`] ??= false;
-    rows.add(row);
+    rows.try(id, () => rows.add(row));
   }
   const sets = names.map((name) => `${quoteName(name)} = CASE WHEN incoming.${quoteName(`has_${name}`)} THEN incoming.${quoteName(name)} ELSE stored.${quoteName(name)} END`);
   return {
@@ -228,6 +232,6 @@ function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: re
       FROM ${rows.from('incoming')}
       WHERE stored.${quoteName(key)} = incoming.${quoteName(key)} AND stored.${quoteName(sink.version)} < incoming.${quoteName(sink.version)} AND ${only}`,
     bindings: rows.bindings,
-    unreadable: [],
+    unreadable: rows.unreadable,
   };
 }
