@@ -17,7 +17,7 @@ const CONNECTION_CODES = new Set([
   'ENOENT',
 ]);
 const CONNECTION_MESSAGES =
-  /connection terminated|timeout acquiring a connection|timeout expired|client has encountered|not connected|server closed the connection|unable to acquire a connection/i;
+  /connection terminated|timeout acquiring a connection|timeout expired|client has encountered|not connected|server closed the connection|unable to acquire a connection|not currently accepting connections/i;
 
 /** PostgreSQL, appendix A: classes and codes. */
 const POSTGRES_PERMANENT_CLASSES = new Set(['21', '22', '23', '44', 'P0']);
