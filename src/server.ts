@@ -5,17 +5,17 @@ import { startEngine } from './engine.ts';
 import { WebServer } from './http/web-server.ts';
 import { createLogger } from './lib/logger.ts';
 import { serveMetrics } from './lib/metrics.ts';
-import { startSentry } from './lib/sentry.ts';
+import { startErrorReports } from './lib/sentry.ts';
 import { Shutdown } from './lib/shutdown.ts';
 
 async function main(): Promise<void> {
   const config = loadConfig();
-  const log = createLogger({ level: config.log.level, role: 'web' });
+  const reports = await startErrorReports(config.sentry.dsn, config.env);
+  const log = createLogger({ level: config.log.level, role: 'web', reports });
   if (config.http.processes > 1 && cluster.isPrimary) {
     startProcesses(config.http.processes, log);
     return;
   }
-  await startSentry(config.sentry.dsn);
   const shutdown = new Shutdown({ log });
   const { app, engine, metrics, close } = createContainer({
     config,
@@ -33,6 +33,7 @@ async function main(): Promise<void> {
     .add('http', () => server.stop())
     .add('metrics', () => metricsServer?.close())
     .add('engine and stores', close)
+    .add('error reports', () => reports?.flush())
     .listen();
   log.info('listening', { host: config.http.host, port: config.http.port });
 }

@@ -4,7 +4,7 @@ import { createContainer } from './container.ts';
 import { startEngine } from './engine.ts';
 import { createLogger } from './lib/logger.ts';
 import { serveMetrics } from './lib/metrics.ts';
-import { startSentry } from './lib/sentry.ts';
+import { startErrorReports } from './lib/sentry.ts';
 import { Shutdown } from './lib/shutdown.ts';
 import { ensureIndexes } from './stores/mongo/indexes.ts';
 import { startSyncWorkers } from './sync-workers.ts';
@@ -15,8 +15,8 @@ const SHUTDOWN_SYNC_MS = 15_000;
 
 async function main(): Promise<void> {
   const config = loadConfig();
-  const log = createLogger({ level: config.log.level, role: 'worker' });
-  await startSentry(config.sentry.dsn);
+  const reports = await startErrorReports(config.sentry.dsn, config.env);
+  const log = createLogger({ level: config.log.level, role: 'worker', reports });
   const shutdown = new Shutdown({ log });
   const container = createContainer({ config, log, role: 'worker', isStopping: () => shutdown.isRunning });
   const { engine, metrics } = container;
@@ -34,19 +34,24 @@ async function main(): Promise<void> {
     shutdown.add('last sync', async () => {
       const id = await requestSync(engine.queues, 'shutdown');
       const deadlineMs = Date.now() + SHUTDOWN_SYNC_MS;
-      while (Date.now() < deadlineMs && (await engine.runs.isUnfinished(id))) await new Promise((resolve) => setTimeout(resolve, 50));
+      while (Date.now() < deadlineMs && (await engine.runs.isUnfinished(id)))
+        await new Promise((resolve) => setTimeout(resolve, 50));
     });
   }
   shutdown
     .add('running batches', () => Promise.all(workers.map((worker) => worker.close())))
     .add('metrics', () => metricsServer?.close())
     .add('queues and stores', () => container.close())
+    .add('error reports', () => reports?.flush())
     .listen();
-  log.info('working', { isEnabled: config.sync.isEnabled, intervalSeconds: config.sync.intervalMs / 1000, parallelBatches: config.sync.parallelBatches });
+  log.info('working', {
+    isEnabled: config.sync.isEnabled,
+    intervalSeconds: config.sync.intervalMs / 1000,
+    parallelBatches: config.sync.parallelBatches,
+  });
 }
 
 main().catch((error: Error) => {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
 });
-

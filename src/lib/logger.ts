@@ -1,5 +1,6 @@
 import { createLogger as createWinston, format, type Logform, transports } from 'winston';
 import type { Log } from './log.ts';
+import type { ErrorReports } from './sentry.ts';
 
 /** A logger whose children add fields to every line. */
 export interface Logger extends Log {
@@ -12,6 +13,8 @@ export interface LoggerOptions {
   role: string;
   /** Where lines go; standard output unless told. */
   stream?: NodeJS.WritableStream;
+  /** Told of every line of level error. */
+  reports?: ErrorReports | undefined;
 }
 
 /** Names of fields whose values no log may hold, wherever they lie. */
@@ -54,20 +57,27 @@ function clean(value: unknown, depth: number): unknown {
 }
 
 /** Level and message come first; JSON's own escapes keep a line one line, whatever a caller put into it. */
-const line = format((info) => {
-  const { level, message, timestamp, ...fields } = info;
-  const text = JSON.stringify({ time: timestamp, level, message: String(message), ...(clean(fields, 0) as object) });
-  // Winston's transports print what stands under this symbol.
-  (info as Logform.TransformableInfo & { [key: symbol]: unknown })[Symbol.for('message')] = text;
-  return info;
-});
+const line = (reports: ErrorReports | undefined) =>
+  format((info) => {
+    const { level, message, timestamp, ...fields } = info;
+    const cleaned = clean(fields, 0) as object;
+    if (level === 'error') reports?.report(String(message), fields.error, cleaned);
+    // Winston's transports print what stands under this symbol.
+    (info as Logform.TransformableInfo & { [key: symbol]: unknown })[Symbol.for('message')] = JSON.stringify({
+      time: timestamp,
+      level,
+      message: String(message),
+      ...cleaned,
+    });
+    return info;
+  })();
 
 /** JSON lines of one process. Fields named like a secret or a person's contact are redacted, at any depth. */
-export function createLogger({ level, role, stream }: LoggerOptions): Logger {
+export function createLogger({ level, role, stream, reports }: LoggerOptions): Logger {
   return createWinston({
     level,
     defaultMeta: { role, pid: process.pid },
-    format: format.combine(format.timestamp(), line()),
+    format: format.combine(format.timestamp(), line(reports)),
     transports: [stream ? new transports.Stream({ stream }) : new transports.Console()],
   });
 }

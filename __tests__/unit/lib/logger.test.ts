@@ -84,6 +84,18 @@ describe('logger', () => {
     expect(JSON.stringify(written)).not.toContain('a@b.c');
   });
 
+  it('tells error reports of errors, redacted, and of nothing else', () => {
+    const told: unknown[][] = [];
+    const reports = { report: (...args: unknown[]) => void told.push(args), flush: async () => {} };
+    const log = createLogger({ level: 'info', role: 'test', stream: new PassThrough(), reports });
+    const error = new Error('broken');
+    log.warn('heals itself', { error });
+    log.child({ requestId: 'r1' }).error('request failed', { error, token: 'VALUE' });
+    expect(told).toEqual([
+      ['request failed', error, expect.objectContaining({ requestId: 'r1', token: '[redacted]' })],
+    ]);
+  });
+
   it('takes anything for a field', () => {
     const { log, line } = createCapture();
     const ring: Record<string, unknown> = {};
