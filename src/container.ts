@@ -1,9 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Express } from 'express';
 import type { Db } from 'mongodb';
-import type { Config, SigningKey } from './config/index.ts';
+import type { Config } from './config/index.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { createAdminQueues } from './http/admin-queues.ts';
 import { createApp } from './http/app.ts';
@@ -20,6 +17,7 @@ import { AuthStore } from './services/auth/auth-store.ts';
 import { LoginGuard } from './services/auth/login-guard.ts';
 import { can } from './services/auth/permissions.ts';
 import { Sessions } from './services/auth/sessions.ts';
+import { loadSigningKeys } from './services/auth/signing-keys.ts';
 import { Tokens } from './services/auth/tokens.ts';
 import { createServices, entities } from './services/registry.ts';
 import { School } from './services/school/school.ts';
@@ -78,7 +76,7 @@ export function createContainer({
 
   const { redis, keys, cache } = engine;
   const school = new School({ knex: reader, cache });
-  const tokens = new Tokens(signingKeys(config, log));
+  const tokens = new Tokens(loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log }));
   const store = new AuthStore(knex);
   const sessions = new Sessions({
     store,
@@ -127,22 +125,4 @@ export function createContainer({
       await Promise.all([knex.destroy(), ...(reader === knex ? [] : [reader.destroy()]), client.close()]);
     },
   };
-}
-
-const KEY_BYTES = 32;
-
-/** The configured keys, or in development one that is made once and kept in DATA_DIR. */
-function signingKeys(config: Config, log: Logger): readonly SigningKey[] {
-  if (config.auth.keys.length > 0) return config.auth.keys;
-  const file = join(config.dataDir, 'signing-key');
-  if (!existsSync(file)) {
-    mkdirSync(config.dataDir, { recursive: true });
-    try {
-      writeFileSync(file, randomBytes(KEY_BYTES).toString('base64'), { mode: 0o600, flag: 'wx' });
-      log.warn('JWT_KEYS is not set: a signing key was made in DATA_DIR, good for development only');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another process was first
-    }
-  }
-  return [{ id: 'development', secret: Buffer.from(readFileSync(file, 'utf8'), 'base64') }];
 }
