@@ -3,13 +3,25 @@ import { describe, expect, it } from 'vitest';
 import type { StoreWrite } from '../../src/stores/sinks/sink.ts';
 import { sourceOf } from '../../src/stores/sinks/sink.ts';
 import { useHarness } from '../support/engine-harness.ts';
-import { buildClub, buildEvent, buildMark, buildRoll, clubEntity, eventLogEntity, rollEntity, testId } from '../support/test-entities.ts';
+import {
+  buildClub,
+  buildEvent,
+  buildMark,
+  buildRoll,
+  clubEntity,
+  eventLogEntity,
+  rollEntity,
+  testId,
+} from '../support/test-entities.ts';
 
 const KEYS = 4;
 
 /** Versions of some keys, cut into batches that come in any order, any number of times. */
 const batches = fc
-  .array(fc.record({ key: fc.nat(KEYS - 1), version: fc.integer({ min: 1, max: 9 }), isDeleted: fc.boolean() }), { minLength: 1, maxLength: 20 })
+  .array(fc.record({ key: fc.nat(KEYS - 1), version: fc.integer({ min: 1, max: 9 }), isDeleted: fc.boolean() }), {
+    minLength: 1,
+    maxLength: 20,
+  })
   .chain((writes) => {
     // One version of a key is one document, whoever brings it.
     const known = new Map<string, boolean>();
@@ -18,7 +30,11 @@ const batches = fc
       if (!known.has(name)) known.set(name, write.isDeleted);
       return { ...write, isDeleted: known.get(name)! };
     });
-    const batch = fc.uniqueArray(fc.constantFrom(...same), { minLength: 1, maxLength: KEYS, selector: ({ key }) => key });
+    const batch = fc.uniqueArray(fc.constantFrom(...same), {
+      minLength: 1,
+      maxLength: KEYS,
+      selector: ({ key }) => key,
+    });
     return fc.array(batch, { minLength: 1, maxLength: 8 });
   });
 
@@ -43,8 +59,13 @@ describe('I3: a stored version only grows', () => {
         for (const [key, id] of ids.entries()) {
           const seen = examples.flat().filter((one) => one.key === key);
           const newest = seen.toSorted((a, b) => b.version - a.version)[0];
-          const rows = await h.rows('SELECT version, size, deleted_at IS NOT NULL AS is_deleted FROM clubs WHERE id = ?', [id]);
-          expect(rows).toEqual(newest ? [{ version: newest.version, size: newest.version, is_deleted: newest.isDeleted }] : []);
+          const rows = await h.rows(
+            'SELECT version, size, deleted_at IS NOT NULL AS is_deleted FROM clubs WHERE id = ?',
+            [id],
+          );
+          expect(rows).toEqual(
+            newest ? [{ version: newest.version, size: newest.version, is_deleted: newest.isDeleted }] : [],
+          );
         }
         const before = await h.rows('SELECT * FROM clubs WHERE id = ANY(?) ORDER BY id', [ids]);
         for (const batch of examples.toReversed()) expect((await write(batch)).stored).toHaveLength(batch.length);
@@ -69,16 +90,26 @@ describe('I3: a stored version only grows', () => {
               version: Math.max(...batch.map(({ version }) => version)),
               isDeleted: false,
               source: sourceOf(head),
-              fields: batch.map(({ key, version }) => ({ document: buildMark({ person_id: people[key], minutes: version }), version })),
+              fields: batch.map(({ key, version }) => ({
+                document: buildMark({ person_id: people[key], minutes: version }),
+                version,
+              })),
             },
           ]);
         }
         const wanted = people.flatMap((person_id, key) => {
-          const versions = examples.flat().filter((one) => one.key === key).map(({ version }) => version);
-          return versions.length === 0 ? [] : [{ person_id, minutes: Math.max(...versions), version: Math.max(...versions) }];
+          const versions = examples
+            .flat()
+            .filter((one) => one.key === key)
+            .map(({ version }) => version);
+          return versions.length === 0
+            ? []
+            : [{ person_id, minutes: Math.max(...versions), version: Math.max(...versions) }];
         });
         const rows = await h.rows('SELECT person_id, minutes, version FROM roll_marks WHERE roll_id = ?', [head.id]);
-        expect(new Set(rows.map((row) => JSON.stringify(row)))).toEqual(new Set(wanted.map((row) => JSON.stringify(row))));
+        expect(new Set(rows.map((row) => JSON.stringify(row)))).toEqual(
+          new Set(wanted.map((row) => JSON.stringify(row))),
+        );
       }),
       { numRuns: 40 },
     );
@@ -94,7 +125,9 @@ describe('I3: a stored version only grows', () => {
           version,
           isDeleted,
           // Odd versions have data, even ones have none: nothing of an older document may shine through.
-          source: sourceOf(buildEvent({ id: ids[key], what: `v${version}`, data: version % 2 === 1 ? { version } : undefined })),
+          source: sourceOf(
+            buildEvent({ id: ids[key], what: `v${version}`, data: version % 2 === 1 ? { version } : undefined }),
+          ),
           fields: [],
         });
         for (const batch of [...examples, ...examples.toReversed()]) {
@@ -103,14 +136,19 @@ describe('I3: a stored version only grows', () => {
         }
         const stored = await h.mongoDocuments('event_logs');
         for (const [key, id] of ids.entries()) {
-          const newest = examples.flat().filter((one) => one.key === key).toSorted((a, b) => b.version - a.version)[0];
+          const newest = examples
+            .flat()
+            .filter((one) => one.key === key)
+            .toSorted((a, b) => b.version - a.version)[0];
           const document = stored.find(({ _id }) => _id === id);
           if (!newest) {
             expect(document).toBeUndefined();
             continue;
           }
           expect(document).toMatchObject({ version: newest.version, what: `v${newest.version}` });
-          expect(document!.data ?? undefined).toEqual(newest.version % 2 === 1 ? { version: newest.version } : undefined);
+          expect(document!.data ?? undefined).toEqual(
+            newest.version % 2 === 1 ? { version: newest.version } : undefined,
+          );
           expect(document!.deleted_at !== undefined && document!.deleted_at !== null).toBe(newest.isDeleted);
         }
       }),
@@ -121,18 +159,24 @@ describe('I3: a stored version only grows', () => {
   it('versions handed out rise with every write of a key, in every process and above what the caller has read', async () => {
     const other = await h.startProcess();
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(fc.boolean(), fc.nat(2), fc.option(fc.integer({ min: 0, max: 10 ** 9 }), { nil: undefined })), { minLength: 2, maxLength: 30 }), async (writes) => {
-        const clubs = Array.from({ length: 3 }, () => buildClub());
-        const last = new Map<number, number>();
-        for (const [isOther, at, ahead] of writes) {
-          const base = ahead === undefined ? undefined : (last.get(at) ?? Date.now() * 1000) + ahead;
-          const buffer = isOther ? other.engine.buffer : h.buffer;
-          const { version } = await buffer.put('club', clubs[at]!, base === undefined ? {} : { base });
-          expect(version).toBeGreaterThan(Math.max(last.get(at) ?? 0, base ?? 0));
-          last.set(at, version);
-          if (version % 3 === 0) await h.flush('club', [String(clubs[at]!.id)]);
-        }
-      }),
+      fc.asyncProperty(
+        fc.array(
+          fc.tuple(fc.boolean(), fc.nat(2), fc.option(fc.integer({ min: 0, max: 10 ** 9 }), { nil: undefined })),
+          { minLength: 2, maxLength: 30 },
+        ),
+        async (writes) => {
+          const clubs = Array.from({ length: 3 }, () => buildClub());
+          const last = new Map<number, number>();
+          for (const [isOther, at, ahead] of writes) {
+            const base = ahead === undefined ? undefined : (last.get(at) ?? Date.now() * 1000) + ahead;
+            const buffer = isOther ? other.engine.buffer : h.buffer;
+            const { version } = await buffer.put('club', clubs[at]!, base === undefined ? {} : { base });
+            expect(version).toBeGreaterThan(Math.max(last.get(at) ?? 0, base ?? 0));
+            last.set(at, version);
+            if (version % 3 === 0) await h.flush('club', [String(clubs[at]!.id)]);
+          }
+        },
+      ),
       { numRuns: 20 },
     );
   });

@@ -204,8 +204,14 @@ export class WriteBuffer {
     const isUuid = entity.columns[entity.key[0]!]?.type === 'uuid';
     const members = await this.#relationMembers(entity, column, values);
     const keys = members.map((member) => fromField(member, isUuid));
-    const found = await this.getMany(entityName, keys);
-    return found.flatMap((entry, index) => (entry ? [pendingDocument(keys[index]!, entry)] : []));
+    const entries = await Promise.all(
+      keys.map(async (key) => {
+        const { shard, bucket, field } = this.keys.place(entity, key);
+        const entry = await this.#redis.hgetBuffer(this.keys.bucket(shard, entity.name, bucket), field!);
+        return entry ? this.#readable(entity, key, shard, entry) : undefined;
+      }),
+    );
+    return entries.filter((entry) => entry !== undefined);
   }
 
   /** Keys of pending sheets whose relation column has one of these values. */
@@ -313,7 +319,7 @@ export class WriteBuffer {
       out.text(bucket);
       out.u16(group.reduce((sum, write) => sum + write.entries.length, 0));
       for (const write of group) {
-        const relations = relationsOf(entity, (column) => write.head?.value(column));
+        const relations = relationsOfEntry(entity, write.head);
         for (const { field, version, writes: count } of write.entries) {
           out.field(field);
           out.double(version);
@@ -468,12 +474,19 @@ export class WriteBuffer {
   async #pendingInBucket(entity: EntityDefinition, bucket: string, shard?: number): Promise<PendingDocument[]> {
     const at = shard ?? this.keys.shardOf(bucket);
     const found = await this.#entriesIn(this.keys.bucket(at, entity.name, bucket));
-    return Promise.all(
-      found.map(async ({ field, entry }) => {
-        const key = this.keys.keyAt(entity, bucket, field);
-        return pendingDocument(key, await this.#open(entity, key, at, entry));
-      }),
-    );
+    const entries = await Promise.all(found.map(({ field, entry }) => this.#readable(entity, this.keys.keyAt(entity, bucket, field), at, entry)));
+    return entries.filter((entry) => entry !== undefined);
+  }
+
+  /** A pending document for a list; undefined when its bytes are broken, which must not take its neighbours away. */
+  async #readable(entity: EntityDefinition, key: string, shard: number, bytes: Buffer): Promise<PendingDocument | undefined> {
+    try {
+      const entry = await this.#open(entity, key, shard, bytes);
+      return { key, header: entry.header, document: entry.document };
+    } catch (error) {
+      if (this.#redis.status !== 'ready') throw error;
+      return undefined; // its batch sets it aside with the reason
+    }
   }
 
   async #open(entity: EntityDefinition, key: string, shard: number, entry: Buffer): Promise<BufferEntry> {
@@ -546,7 +559,14 @@ function relationsOf(entity: EntityDefinition, valueOf: (column: string) => unkn
   return names;
 }
 
-const pendingDocument = (key: string, entry: BufferEntry): PendingDocument => ({ key, header: entry.header, document: entry.document });
+/** None for broken bytes: their entry can still be discarded, and an index entry that leads nowhere is skipped. */
+function relationsOfEntry(entity: EntityDefinition, entry: BufferEntry | undefined): string[] {
+  try {
+    return relationsOf(entity, (column) => entry?.value(column));
+  } catch {
+    return [];
+  }
+}
 
 const EMPTY = Buffer.alloc(0);
 const NO_FIELDS: Map<string, BufferEntry> = new Map();

@@ -143,6 +143,10 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
   for (const column of [...key, ...(definition.relations ?? []), ...(definition.uniques ?? [])]) {
     if (!columns[column]) fail(`column ${column} is not declared`);
   }
+  for (const column of definition.relations ?? []) {
+    // The index of a relation holds the key's last part; the first is known only where the relation is that part.
+    if (definition.kind === 'document' && key.length > 1 && column !== key[0]) fail(`relation ${column} is not the first part of the key`);
+  }
   const { sink } = definition;
   if (sink.kind === 'postgres') {
     if (columns[sink.version]) fail(`column ${sink.version} is the buffer's own and must not be declared`);
