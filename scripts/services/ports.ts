@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { exclusiveAddress, listenExclusively } from '../lib/exclusive-socket.mjs';
 
 /** @returns `preferred` when nobody listens there on loopback, else one that the system gives */
 export async function freePort(preferred = 0): Promise<number> {
@@ -14,4 +15,25 @@ function portIfFree(port: number): Promise<number | undefined> {
       server.close(() => resolve(typeof address === 'object' ? address?.port : undefined));
     });
   });
+}
+
+/** A port of loopback that other starts of this user leave alone until it is released, or this process ends. */
+export interface PortClaim {
+  port: number;
+  release(): void;
+}
+
+/**
+ * As `freePort`, for a server that will listen a moment later: two starts that both find the usual port free would else
+ * both send their server there, and the loser would take the winner's for its own.
+ */
+export async function claimPort(preferred = 0): Promise<PortClaim> {
+  for (let wanted = preferred; ; wanted = 0) {
+    const port = await freePort(wanted);
+    const lock = createServer();
+    if (await listenExclusively(lock, exclusiveAddress('port', String(port)))) {
+      lock.unref();
+      return { port, release: () => lock.close() };
+    }
+  }
 }

@@ -3,7 +3,7 @@ import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SERVICE_NAMES, SERVICES } from './definitions.ts';
-import { freePort } from './ports.ts';
+import { claimPort } from './ports.ts';
 import { isAlive, stopProcess } from './processes.ts';
 import { isOurs, type Records, readRecords, writeRecords } from './records.ts';
 import type {
@@ -18,6 +18,8 @@ import type {
 const READY_WITHIN_MS = 60_000;
 const POLL_MS = 25;
 const START_ATTEMPTS = 4;
+/** PostgreSQL's processes outlive a killed parent by a moment. */
+const PATIENCE_MS = 200;
 const LOG_LINES = 12;
 const ADOPT_WITHIN_MS = 10_000;
 
@@ -112,15 +114,23 @@ export class ServerSet {
   ): Promise<ProvidedService & { pid: number }> {
     const binary = await definition.choose(this.#options.log);
     const wanted = this.#options.throwaway ? 0 : (this.#records[definition.name]?.port ?? definition.preferredPort);
+    let claim = await claimPort(wanted);
     for (let attempt = 1; ; attempt += 1) {
-      // between the look and the start somebody else may take the port: then another one
-      const port = await freePort(attempt === 1 ? wanted : 0);
       try {
-        return await this.#startOn(definition, binary, port, extraArgs);
+        const service = await this.#startOn(definition, binary, claim.port, extraArgs);
+        claim.release();
+        return service;
       } catch (error) {
-        if (attempt === START_ATTEMPTS || this.#isStopping || !isWorthAnotherTry(error)) throw error;
-        // PostgreSQL's processes outlive a killed parent by a moment and hold its folder
-        await delay(200 * attempt);
+        const again =
+          attempt < START_ATTEMPTS && !this.#isStopping && error instanceof ServerStartError && error.remedy;
+        if (!again) {
+          claim.release();
+          throw error;
+        }
+        if (again === 'other-port') {
+          claim.release();
+          claim = await claimPort();
+        } else await delay(PATIENCE_MS * attempt);
       }
     }
   }
@@ -204,9 +214,16 @@ export class ServerSet {
   }
 }
 
+/** Why another try may go better: somebody took the port, or a killed PostgreSQL's processes still hold its folder. */
+const REMEDIES: readonly (readonly [RegExp, 'other-port' | 'wait'])[] = [
+  [/address already in use|could not bind|port.* in use/i, 'other-port'],
+  [/still in use|lock file|resource busy/i, 'wait'],
+];
+
 class ServerStartError extends Error {
   override name = 'ServerStartError';
-}
 
-const isWorthAnotherTry = (error: unknown): boolean =>
-  error instanceof ServerStartError && /already in use|in use|lock file|Resource busy/i.test(error.message);
+  get remedy(): 'other-port' | 'wait' | undefined {
+    return REMEDIES.find(([sign]) => sign.test(this.message))?.[1];
+  }
+}
