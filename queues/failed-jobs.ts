@@ -21,7 +21,7 @@ export async function replay(queues: Queues, failedWrites: FailedWrites, record:
   // One that is active may have read the payload before its repair.
   if (job && (state === 'waiting' || state === 'delayed')) return job.id!;
   const jobId = `${failedWriteJobId(record.entity, record.key, record.version)}-${Date.now()}`;
-  await failedWrites.update({ ...record, jobId });
+  await failedWrites.update(record, { ...record, jobId });
   await addFailedJob(queues, record.entity, record.key, jobId);
   return jobId;
 }

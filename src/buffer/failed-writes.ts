@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { RefusalReason } from '../errors/driver-errors.ts';
 import type { Document } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
-import type { PendingWrite, WriteBuffer } from './write-buffer.ts';
+import { type PendingWrite, StaleVersionError, type WriteBuffer } from './write-buffer.ts';
 
 /** A write that a database refuses for good, or (waiting) whose parent it refused. Kept in Redis until it is resolved. */
 export interface FailedWrite {
@@ -73,7 +73,15 @@ export class FailedWrites {
       ...((options.jobId ?? before?.jobId) ? { jobId: options.jobId ?? before!.jobId! } : {}),
     };
     const isParked = await this.#buffer.park(entity, write, record.state, record, options.waitingFor);
-    return isParked ? record : undefined;
+    if (!isParked) return undefined;
+    if (options.waitingFor) await this.#releaseFromGoneParent(options.waitingFor);
+    return record;
+  }
+
+  /** A parent that was stored while its child was being set aside has released its children before this one joined them. */
+  async #releaseFromGoneParent({ entity, key }: { entity: string; key: string }): Promise<void> {
+    const [parent] = await this.#buffer.fetch(entity, [key]);
+    if (!parent || parent.state === 'dirty') await this.releaseChildren(entity, [key]);
   }
 
   async get(id: string): Promise<FailedWrite | undefined> {
@@ -109,33 +117,43 @@ export class FailedWrites {
     return records.sort((a, b) => b.resolvedAtMs! - a.resolvedAtMs!).slice(0, limit);
   }
 
-  /** Puts a repaired document in the failed one's place; it stays set aside until it is replayed. */
+  /**
+   * Puts a repaired document in the failed one's place; it stays set aside until it is replayed. A deletion stays one.
+   *
+   * @throws StaleVersionError when a newer write has replaced it, or it is no longer set aside
+   */
   async repair(record: FailedWrite, document: Document, fields?: readonly Document[]): Promise<FailedWrite> {
     const entity = this.#registry.get(record.entity);
     const options = { isRepair: true, ifMatch: record.version };
+    const [write] = await this.#buffer.fetch(entity.name, [record.key]);
     const receipt =
       entity.kind === 'sheet'
         ? await this.#buffer.putSheet(entity.name, record.key, document, fields ?? [], options)
-        : await this.#buffer.put(entity.name, document, options);
+        : await this.#buffer.put(entity.name, document, { ...options, isTombstone: write?.head?.header.isTombstone ?? false });
     const repaired: FailedWrite = { ...record, version: receipt.version };
-    await this.update(repaired);
+    await this.update(record, repaired);
     return repaired;
   }
 
-  async update(record: FailedWrite): Promise<void> {
+  /** @returns false when the write has been resolved or replaced since `record` was read: then nothing changes */
+  async update(record: FailedWrite, changed: FailedWrite): Promise<boolean> {
     const { shard } = this.#buffer.keys.place(this.#registry.get(record.entity), record.key);
-    await this.#redis.hset(this.#buffer.keys.failed(shard, record.entity), record.key, JSON.stringify(record));
+    const failed = this.#buffer.keys.failed(shard, record.entity);
+    return (await this.#buffer.scripts.amend(failed, record.key, record.version, JSON.stringify(changed))) === 1;
   }
 
   /**
    * Gives a failed write up: it leaves the buffer and nothing of it is stored.
    *
    * @returns its waiting children, which have failed for good now
+   * @throws StaleVersionError when a newer write has replaced it: that one stays
    */
   async discard(record: FailedWrite, by: string, reason: string, nowMs: number): Promise<FailedWrite[]> {
-    await this.update({ ...record, resolvedBy: by, reason });
     const [write] = await this.#buffer.fetch(record.entity, [record.key]);
-    if (write) await this.#buffer.acknowledge(record.entity, [write], 'discarded');
+    const isCurrent = write?.version === record.version && (await this.update(record, { ...record, resolvedBy: by, reason }));
+    if (!write || !isCurrent) throw new StaleVersionError(write?.version ?? 0);
+    const { cleared } = await this.#buffer.acknowledge(record.entity, [write], 'discarded');
+    if (cleared === 0) throw new StaleVersionError(write.version);
     const orphans: FailedWrite[] = [];
     for (const child of await this.#buffer.waitersOf(record.entity, record.key)) {
       const [pending] = await this.#buffer.fetch(child.entity, [child.key]);

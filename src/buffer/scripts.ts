@@ -19,6 +19,7 @@ export class BufferScripts {
       redis.defineCommand(`buffer_${name}`, { lua: `${header}\n${read(name)}` });
     }
     redis.defineCommand('buffer_entries', { lua: "return redis.call('HGETALL', KEYS[1])", numberOfKeys: 1, readOnly: true });
+    redis.defineCommand('buffer_amend', { lua: read('amend'), numberOfKeys: 1 });
     redis.defineCommand('buffer_reserve', { lua: read('reserve'), numberOfKeys: 1 });
   }
 
@@ -42,6 +43,11 @@ export class BufferScripts {
   entries(key: string): Promise<Buffer[]> {
     const commands = this.#redis as unknown as Record<string, (key: string) => Promise<Buffer[]>>;
     return commands.buffer_entriesBuffer!(key);
+  }
+
+  amend(key: string, writeKey: string, version: number, record: string): Promise<0 | 1> {
+    const commands = this.#redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
+    return commands.buffer_amend!(key, writeKey, version, record) as Promise<0 | 1>;
   }
 
   reserve(key: string, owner: string, ttlSeconds: number): Promise<0 | 1 | 2> {

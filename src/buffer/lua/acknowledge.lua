@@ -20,11 +20,8 @@ local released = {}
 local function resolve(key)
   local record = redis.call('HGET', KEYS[3], key)
   if not record then return end
-  local failure = cjson.decode(record)
   local now = redis.call('TIME')
-  failure.resolution = resolution
-  failure.resolvedAtMs = now[1] * 1000 + math.floor(now[2] / 1000)
-  redis.call('LPUSH', KEYS[4], cjson.encode(failure))
+  redis.call('LPUSH', KEYS[4], resolved_record(record, resolution, now[1] * 1000 + math.floor(now[2] / 1000)))
   redis.call('LTRIM', KEYS[4], 0, 999)
   redis.call('HDEL', KEYS[3], key)
 end

@@ -18,11 +18,22 @@ local function read_state(entry)
   return math.floor(string.byte(entry, 1) / 2) % 4
 end
 
+local function with_flags_state(bytes, state)
+  local flags = string.byte(bytes, 1)
+  local rest = flags - (math.floor(flags / 2) % 4) * 2
+  return string.char(rest + state * 2) .. string.sub(bytes, 2)
+end
+
 local function with_state(entry, state)
   if is_damaged(entry) then entry = entry .. string.rep('\0', HEADER_BYTES - #entry) end
-  local flags = string.byte(entry, 1)
-  local rest = flags - (math.floor(flags / 2) % 4) * 2
-  return string.char(rest + state * 2) .. string.sub(entry, 2)
+  return with_flags_state(entry, state)
+end
+
+-- A failure record with its end. Written as text: cjson would round its versions to 14 digits.
+local function resolved_record(record, resolution, at_ms, superseded_by)
+  local tail = string.format(',"resolution":%s,"resolvedAtMs":%.0f', cjson.encode(resolution), at_ms)
+  if superseded_by then tail = tail .. string.format(',"supersededBy":%.0f', superseded_by) end
+  return string.sub(record, 1, -2) .. tail .. '}'
 end
 
 local function first_write_ms(entry)

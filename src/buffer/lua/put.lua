@@ -3,13 +3,15 @@
 -- Effect, a write: its entries replace or join those of its bucket with a fresh version, the bucket enters the dirty
 -- index with its oldest first write, its key enters the pending index of each relation, counters rise. A failed or
 -- waiting entry becomes dirty again and its failure record moves to the resolved list as superseded; a prefix that
--- says failed (a repair) keeps it set aside. All or nothing a write; a refused write does not touch its neighbours.
+-- says failed (a repair) keeps it set aside as it is, and is refused when nothing is set aside any more. All or nothing a
+-- write; a refused write does not touch its neighbours.
 -- KEYS: 1 clock, 2 counters, 3 resolved, then those that ARGV refers to by position
 -- ARGV: 1 the writes, packed one after another (src/buffer/byte-writer.ts):
 --   positions of bucket, dirty and failed key, entity, bucket, key, relation member (empty: a sheet), base version
 --   (0 none), If-Match (-1 none), numbers of relations and entries, positions of the relations,
 --   then field, prefix, raw bytes and payload of each entry
--- Returns an array, a number a write: the version, or minus the current version when If-Match is stale.
+-- Returns an array, a number a write: the version, or minus the current version when If-Match is stale
+--   or what it repairs is gone.
 
 if redis.replicate_commands then redis.replicate_commands() end
 
@@ -55,6 +57,10 @@ while at <= #packed do
     local current = current_version(bucket_key, fields, is_sheet, base)
     if current ~= if_match then refused = current end
   end
+  local is_repair = read_state(puts[1].prefix) ~= 0
+  if is_repair and not refused and redis.call('HEXISTS', failed_key, key) == 0 then
+    refused = current_version(bucket_key, fields, is_sheet, base)
+  end
 
   if refused then
     results[#results + 1] = -refused
@@ -74,6 +80,7 @@ while at <= #packed do
       local first, writes = write_ms, 1
       if old then
         if read_state(old) ~= 0 then was_parked = true end
+        if is_repair then put.prefix = with_flags_state(put.prefix, read_state(old)) end
         first = math.min(first, first_write_ms(old))
         writes = read_writes(old) + 1
         raw_delta[entity] = (raw_delta[entity] or 0) - read_raw_bytes(old)
@@ -89,7 +96,6 @@ while at <= #packed do
       stored_delta[entity] = (stored_delta[entity] or 0) + #entry
     end
     redis.call(unpack(hset))
-    local is_repair = read_state(puts[1].prefix) ~= 0
     if not is_repair then
       local indexed = redis.call('ZSCORE', dirty_key, bucket)
       if not indexed or tonumber(indexed) > oldest then redis.call('ZADD', dirty_key, oldest, bucket) end
@@ -98,14 +104,10 @@ while at <= #packed do
     if not is_repair and (was_parked or is_sheet) then
       local record = redis.call('HGET', failed_key, key)
       if record then
-        local failure = cjson.decode(record)
-        failure.resolution = 'superseded'
-        failure.resolvedAtMs = now_ms
-        failure.supersededBy = version
-        redis.call('LPUSH', KEYS[3], cjson.encode(failure))
+        redis.call('LPUSH', KEYS[3], resolved_record(record, 'superseded', now_ms, version))
         redis.call('LTRIM', KEYS[3], 0, 999)
         redis.call('HDEL', failed_key, key)
-        if failure.state == 'waiting' then redis.call('HINCRBY', KEYS[2], 'waiting', -1) end
+        if cjson.decode(record).state == 'waiting' then redis.call('HINCRBY', KEYS[2], 'waiting', -1) end
         if is_sheet then
           local all = redis.call('HGETALL', bucket_key)
           for i = 1, #all, 2 do
