@@ -29,7 +29,7 @@ export const mongoService: ServiceDefinition = {
     };
   },
   prepare: async (binary, { folder }) => {
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     if (binary.product === 'secantusdb') await writeFile(settingsFile(folder), '');
   },
   command: async (binary, place) => (binary.product === 'mongod' ? mongod(binary, place) : secantusdb(binary, place)),

