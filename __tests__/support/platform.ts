@@ -17,6 +17,8 @@ export interface PlatformOptions {
   rateLimitFactor?: number;
   mostInFlight?: number;
   acceptsWrites?: () => boolean;
+  /** A server of the test's own instead of the shared one. */
+  redisUrl?: string;
 }
 
 export interface RawAnswer {
@@ -58,7 +60,10 @@ export class Platform {
   }
 
   async open(): Promise<void> {
-    this.redis = new Redis(process.env.REDIS_URL!, { enableAutoPipelining: true, maxRetriesPerRequest: 1 });
+    this.redis = new Redis(this.#options.redisUrl ?? process.env.REDIS_URL!, {
+      enableAutoPipelining: true,
+      maxRetriesPerRequest: 1,
+    });
     await this.redis.ping();
     await this.listen();
   }

@@ -165,7 +165,7 @@ export class Api {
       const known = authenticate(headers.authorization, nowMs);
       actor = known instanceof Promise ? await known : known;
     }
-    const counted = limiter.consume(route.rateLimit, actor ? actor.userId : ip, nowMs);
+    const counted = limiter.consume(route.rateLimit, actor ? actor.userId : ip);
     const limits = counted instanceof Promise ? await counted : counted;
     const scope = this.#scopeOf(route, actor);
     inspect(rawParams, '/params');

@@ -1,62 +1,73 @@
 import type { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { RateLimitedError } from '../errors/catalogue.ts';
 import type { RateLimitName } from '../lib/route.ts';
 
 /** Requests a window (DOMAIN §0), before RATE_LIMIT_FACTOR. */
-const LIMITS_PER_MINUTE: Record<RateLimitName, number> = {
-  default: 120,
-  login: 10,
-  autosave: 12,
-  pings: 40,
-  reports: 6,
-  imports: 2,
-};
-const WINDOW_SECONDS: Record<RateLimitName, number> = {
-  default: 60,
-  login: 60,
-  autosave: 60,
-  pings: 60,
-  reports: 60,
-  imports: 3600,
+const LIMITS: Record<RateLimitName, { requests: number; windowSeconds: number }> = {
+  default: { requests: 120, windowSeconds: 60 },
+  login: { requests: 10, windowSeconds: 60 },
+  autosave: { requests: 12, windowSeconds: 60 },
+  pings: { requests: 40, windowSeconds: 60 },
+  reports: { requests: 6, windowSeconds: 60 },
+  imports: { requests: 2, windowSeconds: 3_600 },
 };
 
 /** Below this share of the limit a process counts by itself and settles with Redis in the background. */
 const SETTLE_AT_ONCE_SHARE = 0.8;
 const SETTLE_MS = 250;
+/** A limit protects the service; waiting for it must not become the outage. */
+const ANSWER_WITHIN_MS = 250;
 /** Callers remembered at most; the oldest is asked again in Redis. */
 const MOST_CALLERS = 50_000;
 
 interface Count {
-  /** As Redis knew it at the last settling. */
+  /** As Redis knew it when it last answered. */
   settled: number;
+  /** Counted here, on the way to Redis. */
+  inFlight: number;
   /** Counted here since. */
   pending: number;
   resetAtMs: number;
 }
 
+interface Limit {
+  name: RateLimitName;
+  points: number;
+  windowSeconds: number;
+  redis: RateLimiterRedis;
+  /** First part of the header that never changes. */
+  policy: string;
+}
+
 /**
- * Counts requests a minute and caller over all processes. While a caller is far from the limit the count is kept in the
- * process and sent to Redis every 250 ms, so that it costs no round trip: with n processes a caller can exceed the limit by
- * what n - 1 of them let through in 250 ms. Near the limit every request asks Redis. If Redis is away, each process counts alone.
+ * Counts requests a window and caller over all processes. While a caller is far from the limit the count is kept in the
+ * process and sent to Redis every 250 ms, so that it costs no round trip; above 80 % of the limit every request asks Redis.
+ * With n processes a caller can therefore exceed the limit by what n - 1 of them let through in 250 ms, at most 80 % of the
+ * limit each. Where Redis is away or slow, each process counts alone: requests pass that Redis would refuse, none waits.
  */
 export class Limiter {
-  readonly #limiters: Record<RateLimitName, { limit: number; redis: RateLimiterRedis }>;
-  readonly #counts = new Map<string, Count>();
-  readonly #unsettled = new Map<string, { name: RateLimitName; caller: string }>();
+  readonly #limits: Record<RateLimitName, Limit>;
+  readonly #counts = new LRUCache<string, Count>({ max: MOST_CALLERS });
+  readonly #unsettled = new Map<string, { limit: Limit; caller: string; count: Count }>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(redis: Redis, prefix: string, factor: number) {
-    const create = (name: RateLimitName) => {
-      const limit = Math.max(1, Math.round(LIMITS_PER_MINUTE[name] * factor));
-      const options = { points: limit, duration: WINDOW_SECONDS[name], keyPrefix: `${prefix}:rate:${name}` };
+    const create = (name: RateLimitName): Limit => {
+      const points = Math.max(1, Math.round(LIMITS[name].requests * factor));
+      const { windowSeconds } = LIMITS[name];
+      const options = { points, duration: windowSeconds, keyPrefix: `${prefix}:rate:${name}` };
       const insuranceLimiter = new RateLimiterMemory(options);
       return {
-        limit,
+        name,
+        points,
+        windowSeconds,
         redis: new RateLimiterRedis({ ...options, storeClient: redis, insuranceLimiter, useRedisPackage: false }),
+        policy: `"${name}";q=${points};w=${windowSeconds}`,
       };
     };
-    this.#limiters = {
+    this.#limits = {
       default: create('default'),
       login: create('login'),
       autosave: create('autosave'),
@@ -74,68 +85,83 @@ export class Limiter {
    * @returns headers that tell the caller where it stands
    * @throws RateLimitedError with Retry-After
    */
-  consume(
-    name: RateLimitName,
-    caller: string,
-    nowMs: number,
-  ): Record<string, string> | Promise<Record<string, string>> {
+  consume(name: RateLimitName, caller: string): Record<string, string> | Promise<Record<string, string>> {
+    const limit = this.#limits[name];
     const key = `${name}:${caller}`;
-    const { limit } = this.#limiters[name];
-    const count = this.#counts.get(key);
-    if (count && count.resetAtMs > nowMs && count.settled + count.pending + 1 < limit * SETTLE_AT_ONCE_SHARE) {
-      count.pending++;
-      if (count.pending === 1) this.#unsettled.set(key, { name, caller });
-      return this.#headers(name, limit - count.settled - count.pending, count.resetAtMs - nowMs);
+    // The machine's time, as the windows are Redis' own.
+    const nowMs = Date.now();
+    let count = this.#counts.get(key);
+    if (!count || count.resetAtMs <= nowMs) {
+      count = { settled: 0, inFlight: 0, pending: 0, resetAtMs: nowMs + limit.windowSeconds * 1000 };
+      this.#counts.set(key, count);
+      return this.#ask(limit, caller, key, count, nowMs);
     }
-    return this.#settle(name, caller, 1);
+    if (usedOf(count) + 1 >= limit.points * SETTLE_AT_ONCE_SHARE) return this.#ask(limit, caller, key, count, nowMs);
+    count.pending++;
+    if (count.pending === 1) this.#unsettled.set(key, { limit, caller, count });
+    return headersOf(limit, count, nowMs);
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 
-  async #settle(name: RateLimitName, caller: string, more: number): Promise<Record<string, string>> {
-    const key = `${name}:${caller}`;
-    const { redis, limit } = this.#limiters[name];
-    const before = this.#counts.get(key);
-    const pending = before?.pending ?? 0;
-    if (before) before.pending = 0;
+  /** Lets Redis decide about one request; if it does not within a moment, this process decides by what it knows. */
+  async #ask(limit: Limit, caller: string, key: string, count: Count, nowMs: number): Promise<Record<string, string>> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), ANSWER_WITHIN_MS);
+    });
+    count.pending++;
+    const place = usedOf(count);
+    const isAdmitted = await Promise.race([this.#settle(limit, caller, key, count), late]);
+    clearTimeout(timer);
+    if (isAdmitted === 'late' ? place <= limit.points : isAdmitted) return headersOf(limit, count, nowMs);
+    const headers = headersOf(limit, count, nowMs);
+    throw new RateLimitedError({
+      detail: `at most ${limit.points} requests in ${limit.windowSeconds} s`,
+      headers: { ...headers, 'Retry-After': String(Math.max(1, secondsLeft(count, nowMs))) },
+    });
+  }
+
+  /**
+   * Tells Redis what was counted here and learns what all processes together counted.
+   *
+   * @returns whether that is within the limit
+   */
+  async #settle({ redis }: Limit, caller: string, key: string, count: Count): Promise<boolean> {
+    const sent = count.pending;
+    count.pending = 0;
+    count.inFlight += sent;
     this.#unsettled.delete(key);
-    let result: RateLimiterRes;
-    let isOver = false;
+    let isWithin = true;
+    let result: RateLimiterRes | undefined;
     try {
-      result = await redis.consume(caller, pending + more);
+      result = await redis.consume(caller, sent);
     } catch (refusal) {
-      if (!(refusal instanceof RateLimiterRes)) throw refusal;
-      result = refusal;
-      isOver = true;
+      // Without an answer what was sent counts as settled: this process counts alone.
+      isWithin = !(refusal instanceof RateLimiterRes);
+      if (refusal instanceof RateLimiterRes) result = refusal;
     }
-    if (this.#counts.size >= MOST_CALLERS && !before) this.#counts.delete(this.#counts.keys().next().value!);
-    const count: Count = {
-      settled: result.consumedPoints,
-      pending: this.#counts.get(key)?.pending ?? 0,
-      resetAtMs: Date.now() + result.msBeforeNext,
-    };
-    this.#counts.set(key, count);
-    const headers = this.#headers(name, result.remainingPoints, result.msBeforeNext);
-    if (isOver && more > 0) {
-      throw new RateLimitedError({
-        detail: `at most ${limit} requests in ${WINDOW_SECONDS[name]} s`,
-        headers: { ...headers, 'Retry-After': String(Math.max(1, Math.ceil(result.msBeforeNext / 1000))) },
-      });
-    }
-    return headers;
+    count.inFlight -= sent;
+    count.settled = result ? result.consumedPoints : count.settled + sent;
+    if (result) count.resetAtMs = Date.now() + result.msBeforeNext;
+    return isWithin;
   }
 
   #settleAll(): void {
-    for (const { name, caller } of [...this.#unsettled.values()]) void this.#settle(name, caller, 0).catch(() => {});
-  }
-
-  /** IETF draft-ietf-httpapi-ratelimit-headers. */
-  #headers(name: RateLimitName, remaining: number, resetMs: number): Record<string, string> {
-    return {
-      'RateLimit-Policy': `"${name}";q=${this.#limiters[name].limit};w=${WINDOW_SECONDS[name]}`,
-      RateLimit: `"${name}";r=${Math.max(0, remaining)};t=${Math.max(0, Math.ceil(resetMs / 1000))}`,
-    };
+    for (const [key, { limit, caller, count }] of [...this.#unsettled]) {
+      // What Redis has not answered yet is not followed by more: it would pile up while Redis hangs.
+      if (count.inFlight === 0) void this.#settle(limit, caller, key, count);
+    }
   }
 }
+
+const usedOf = ({ settled, inFlight, pending }: Count): number => settled + inFlight + pending;
+const secondsLeft = ({ resetAtMs }: Count, nowMs: number): number => Math.max(0, Math.ceil((resetAtMs - nowMs) / 1000));
+
+/** IETF draft-ietf-httpapi-ratelimit-headers. */
+const headersOf = ({ name, points, policy }: Limit, count: Count, nowMs: number): Record<string, string> => ({
+  'RateLimit-Policy': policy,
+  RateLimit: `"${name}";r=${Math.max(0, points - usedOf(count))};t=${secondsLeft(count, nowMs)}`,
+});

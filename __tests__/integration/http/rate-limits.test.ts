@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { defineRoute, ok } from '../../../src/lib/route.ts';
 import { until } from '../../support/harness.ts';
+import { startOwnServer } from '../../support/own-server.ts';
 import { Platform, usePlatform } from '../../support/platform.ts';
 
 const base = { service: 'things', summary: '', mode: 'R' as const, method: 'GET' as const };
@@ -81,6 +82,31 @@ describe('rate limits', () => {
       redis.sendCommand = send;
     }
     expect(commands).toBeLessThan(10);
+  });
+
+  it('let a burst at one moment pass up to the limit and no further', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 300 }, () => platform.call('GET', '/things', { as: 'teacher-g' })),
+    );
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(120);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(180);
+  });
+
+  it('wait a moment for a Redis that hangs, then count alone', async () => {
+    const server = await startOwnServer('redis');
+    const stuck = new Platform(routes, { rateLimitFactor: 1, redisUrl: server.url });
+    await stuck.open();
+    try {
+      server.hold();
+      const startedMs = performance.now();
+      const answers = await Promise.all(Array.from({ length: 200 }, () => stuck.call('GET', '/things')));
+      expect(performance.now() - startedMs).toBeLessThan(5_000);
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(120);
+    } finally {
+      server.resume();
+      await stuck.close();
+      await server.close();
+    }
   });
 
   it('let requests pass while Redis is away, each process counting for itself', async () => {
