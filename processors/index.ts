@@ -17,16 +17,17 @@ export interface WorkerSettings {
   /** Batches in parallel across all workers. */
   parallelBatches: number;
   log: Log;
+  /** How soon the jobs of a dead worker are taken up again: its lock runs out, then a check finds it. */
+  takeover?: { lockMs: number; checkMs: number };
 }
 
 /** A job whose worker dies is taken up again however often; only its own errors use up attempts. */
 const MAX_STALLED_COUNT = 1_000_000;
-const LOCK_MS = 30_000;
-const STALLED_CHECK_MS = 10_000;
+const TAKEOVER = { lockMs: 30_000, checkMs: 10_000 };
 
 /** Starts the processors of this process; counts across all processes are kept in Redis. */
 export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & WriteBatchDeps): Promise<Worker[]> {
-  const { connect, prefixOf, queues, parallelBatches, log } = settings;
+  const { connect, prefixOf, queues, parallelBatches, log, takeover = TAKEOVER } = settings;
   await queues[SYNC].setGlobalConcurrency(1);
   await queues[WRITE_BATCHES].setGlobalConcurrency(parallelBatches);
   const processors: Record<ProcessedQueue, { run: (job: Job) => Promise<unknown>; concurrency: number }> = {
@@ -38,8 +39,8 @@ export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & Wr
       connection: connect(),
       prefix: prefixOf(name),
       concurrency,
-      lockDuration: LOCK_MS,
-      stalledInterval: STALLED_CHECK_MS,
+      lockDuration: takeover.lockMs,
+      stalledInterval: takeover.checkMs,
       maxStalledCount: MAX_STALLED_COUNT,
       skipVersionCheck: true,
     };

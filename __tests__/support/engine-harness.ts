@@ -12,8 +12,11 @@ import { createEngine, type Engine, type EngineDeps, type EngineSettings, startE
 import type { Document, EntityDefinition, Lane } from '../../src/lib/entity.ts';
 import { createMongo, type Mongo } from '../../src/stores/mongo/connect.ts';
 import { createPostgres } from '../../src/stores/postgres/connect.ts';
+import type { ChildSettings } from './engine-child.ts';
+import { EngineChild } from './engine-process.ts';
+import type { Acknowledged } from './oracle.ts';
 import { createOwnDatabase, type OwnDatabase } from './own-database.ts';
-import { auditRedis, prefixKeys } from './redis-audit.ts';
+import { auditRedis, deleteKeys, prefixKeys } from './redis-audit.ts';
 import { createTestTables, testEntities } from './test-entities.ts';
 import { createTestLog, type TestLog } from './test-log.ts';
 import { until } from './until.ts';
@@ -62,6 +65,7 @@ export class EngineHarness {
   readonly #options: HarnessOptions;
   readonly #processes: EngineProcess[] = [];
   readonly #workers = new Set<Worker>();
+  readonly #children: EngineChild[] = [];
   #database!: OwnDatabase;
   /** Looks at keys beside the engine. */
   redis!: Redis | Cluster;
@@ -179,6 +183,27 @@ export class EngineHarness {
     await Promise.all(workers.map((worker) => worker.close(isForced)));
   }
 
+  /** A process of its own on the same data; ended with the harness if the test does not. */
+  startChild(
+    settings: Partial<ChildSettings> & Pick<ChildSettings, 'role'>,
+    onAcknowledged?: (write: Acknowledged) => void,
+  ): EngineChild {
+    const child = new EngineChild(
+      {
+        prefix: this.prefix,
+        databaseUrl: this.#database.url,
+        redisUrl: this.servers.redisUrl,
+        mongoUrl: this.mongoUrl,
+        shards: this.engine.keys.shards,
+        takeover: { lockMs: 1_000, checkMs: 500 },
+        ...settings,
+      },
+      onAcknowledged,
+    );
+    this.#children.push(child);
+    return child;
+  }
+
   put(entity: string, document: Document, options = {}): Promise<Receipt> {
     return this.buffer.put(entity, document, options);
   }
@@ -264,7 +289,7 @@ export class EngineHarness {
       Array.from({ length: this.engine.keys.shards }, (_, shard) => this.engine.keys.formats(shard)),
     );
     const keys = (await prefixKeys(this.redis, this.prefix)).filter((key) => !keep.has(key.toString()));
-    for (const key of keys) await this.redis.del(key);
+    await deleteKeys(this.redis, keys);
     await this.knex.raw('TRUNCATE clubs, club_members, rolls, roll_marks, permits');
     const mongo = this.#mongo();
     await mongo.db.collection('event_logs').deleteMany({});
@@ -282,13 +307,12 @@ export class EngineHarness {
 
   /** Closes everything; fails when a rule is broken, or a connection or timer outlives its owner. */
   async close(): Promise<void> {
+    await Promise.all(this.#children.map((child) => child.kill()));
     await this.stopWorkers();
     const problems = await this.audit();
-    for (const key of await prefixKeys(this.redis, this.prefix)) await this.redis.del(key);
+    await deleteKeys(this.redis, await prefixKeys(this.redis, this.prefix));
     this.redis.disconnect();
-    const mongo = this.#mongo();
-    await mongo.db.dropDatabase().catch(() => {});
-    await mongo.client.close();
+    // The MongoDB database stays: servers of tests are thrown away whole, and dropping it takes the stand-in seconds.
     for (const { close } of [...this.#processes]) await close();
     const sessions = await openSessions(this.servers.databaseUrl, this.#database.url);
     await this.#database.drop();
@@ -301,9 +325,13 @@ export class EngineHarness {
     );
   }
 
+  get mongoUrl(): string {
+    return Object.assign(new URL(this.servers.mongoUrl), { pathname: `/${this.prefix}` }).href;
+  }
+
   #mongo(): Mongo {
     return createMongo({
-      url: Object.assign(new URL(this.servers.mongoUrl), { pathname: `/${this.prefix}` }).href,
+      url: this.mongoUrl,
       serverSelectionTimeoutMs: 2_000,
     });
   }

@@ -19,6 +19,17 @@ export async function prefixKeys(redis: Redis | Cluster, prefix: string): Promis
   return [...found.values()];
 }
 
+const DELETE_AT_ONCE = 500;
+
+/** Deletes keys, whatever nodes of a cluster they lie on. */
+export async function deleteKeys(redis: Redis | Cluster, keys: readonly Buffer[]): Promise<void> {
+  for (let start = 0; start < keys.length; start += DELETE_AT_ONCE) {
+    const some = keys.slice(start, start + DELETE_AT_ONCE);
+    if ('nodes' in redis) await Promise.all(some.map((key) => redis.del(key)));
+    else await redis.del(...some);
+  }
+}
+
 /** Keys of the buffer proper by their kind: the part after prefix, shard and entity. */
 const KIND =
   /^\{\d+\}:(?:(?<entity>[a-z_]+):(?<kind>b|r|w|u|dirty|failed)(?::|$)|(?<own>resolved|counters|clock|formats|waiters))/;
