@@ -103,8 +103,10 @@ export function createContainer({
     adminQueues: createAdminQueues({
       queues: engine.queues,
       isWritable: config.bullBoard.isWritable,
-      login: async (name, password, origin) =>
-        (await auth.login(name, password, { ...origin, now: clock.now() })).accessToken,
+      login: async (name, password, origin) => {
+        await limiter.consume('login', origin.ip);
+        return (await auth.login(name, password, { ...origin, now: clock.now() })).accessToken;
+      },
       authenticate: (authorization) => sessions.authenticate(authorization, clock.now().getTime()),
     }),
     trustedProxies: config.http.trustedProxies,

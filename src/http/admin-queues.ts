@@ -5,6 +5,7 @@ import type { Queue } from 'bullmq';
 import express, { type NextFunction, type Request, type Response, Router } from 'express';
 import type { Queues } from '../../queues/index.ts';
 import type { Actor } from '../lib/actor.ts';
+import { plainIp } from './plain-ip.ts';
 import { problemOf, toAppError } from './problem.ts';
 import { securityHeaders } from './security-headers.ts';
 
@@ -62,7 +63,7 @@ export function createAdminQueues({ queues, isWritable, login, authenticate }: A
     const { login: name, password } = (request.body ?? {}) as Record<string, unknown>;
     try {
       const token = await login(String(name ?? ''), String(password ?? ''), {
-        ip: request.ip ?? '',
+        ip: plainIp(request.ip),
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 500),
       });
       const actor = await authenticate(`Bearer ${token}`);

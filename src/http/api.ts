@@ -18,6 +18,7 @@ import { type Headers, sendProblem, sendReply } from './answer.ts';
 import { ClientGoneError, readJson } from './body.ts';
 import type { Attempt, Idempotency } from './idempotency.ts';
 import type { Limiter } from './limiter.ts';
+import { plainIp } from './plain-ip.ts';
 import { RETRY_AFTER, toAppError } from './problem.ts';
 import { Context } from './request-context.ts';
 import { type PathParams, RouteTable } from './route-table.ts';
@@ -54,7 +55,6 @@ const MOST_AGENT_CHARACTERS = 500;
 
 const NO_QUERY = Object.freeze({});
 const REPLAYED: Headers = Object.freeze({ 'Idempotency-Replayed': 'true' });
-const IPV4_IN_IPV6 = '::ffff:';
 
 /** A client's own request id where it is harmless in logs and headers, else a new one. */
 export function requestIdOf({ headers }: Request): string {
@@ -92,6 +92,11 @@ export class Api {
   constructor(deps: ApiDeps) {
     this.#deps = deps;
     this.#mostInFlight = deps.mostInFlight ?? MOST_IN_FLIGHT;
+    const known = new Set(deps.routes.map(({ service }) => service));
+    for (const name of deps.services) {
+      if (!known.has(name))
+        throw new Error(`SERVICES names "${name}", which does not exist; there are ${[...known].sort().join(', ')}`);
+    }
     for (const route of deps.routes) {
       if (deps.services.length > 0 && !deps.services.includes(route.service)) continue;
       this.#table.add(route.method, API_PREFIX + route.path, compile(route));
@@ -237,8 +242,7 @@ export class Api {
 
   #ipOf(request: Request): string {
     // Express asks the list of proxies; without any the socket knows.
-    const ip = (this.#deps.trustedProxies > 0 ? request.ip : request.socket.remoteAddress) ?? '';
-    return ip.startsWith(IPV4_IN_IPV6) ? ip.slice(IPV4_IN_IPV6.length) : ip;
+    return plainIp(this.#deps.trustedProxies > 0 ? request.ip : request.socket.remoteAddress);
   }
 
   #refuse(thrown: unknown, request: Request, response: Response, requestId: string, path: string): number {

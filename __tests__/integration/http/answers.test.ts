@@ -3,7 +3,7 @@ import Joi from 'joi';
 import { describe, expect, it } from 'vitest';
 import { NotFoundError, RateLimitedError } from '../../../src/errors/catalogue.ts';
 import { accepted, created, defineRoute, noContent, ok } from '../../../src/lib/route.ts';
-import { usePlatform } from '../../support/platform.ts';
+import { Platform, usePlatform } from '../../support/platform.ts';
 
 const base = { service: 'things', summary: '', access: 'authenticated' as const };
 const idParams = Joi.object({ id: Joi.string().max(50).required() });
@@ -194,6 +194,14 @@ describe('answers', () => {
     expect((await platform.call('GET', '/nothing')).body.code).toBe('NOT_FOUND');
     expect((await platform.call('GET', '/others')).body.code).toBe('NOT_FOUND');
     expect((await fetch(`${platform.baseUrl}/elsewhere`)).status).toBe(404);
+  });
+
+  it('a service that does not exist stops the process by name', async () => {
+    const misspelt = new Platform(routes, { services: ['things', 'thingz'] });
+    await expect(misspelt.open()).rejects.toThrow(
+      'SERVICES names "thingz", which does not exist; there are others, things',
+    );
+    await misspelt.redis.quit();
   });
 
   it('405 names the methods of a path that has others', async () => {

@@ -204,6 +204,19 @@ describe('I8: the same request sent twice takes effect once', () => {
     expect((await send(key)).status).toBe(202);
   });
 
+  it('cannot be promised while Redis is away: 503, and nothing takes effect', async () => {
+    await platform.withoutRedis(async () => {
+      const { status, headers, body: problem } = await send(randomUUID());
+      expect({ status, code: problem.code, wait: headers.get('retry-after') }).toEqual({
+        status: 503,
+        code: 'BUFFER_UNAVAILABLE',
+        wait: '5',
+      });
+    });
+    expect(effects).toEqual([]);
+    expect((await send(randomUUID())).status).toBe(202);
+  });
+
   it('is demanded where money moves', async () => {
     const { status, body: problem } = await send(undefined, 'pen', { path: '/payments' });
     expect({ status, code: problem.code }).toEqual({ status: 400, code: 'IDEMPOTENCY_KEY_REQUIRED' });
