@@ -39,15 +39,11 @@ export class ServerSet {
   readonly #pending = new Map<ServiceName, Promise<ProvidedService>>();
   #records: Records = {};
   #writing: Promise<void> = Promise.resolve();
+  #opened: Promise<void> | undefined;
   #isStopping = false;
 
   constructor(options: ServerSetOptions) {
     this.#options = options;
-  }
-
-  async open(): Promise<void> {
-    await mkdir(join(this.#options.dataDir, 'logs'), { recursive: true });
-    this.#records = await readRecords(this.#options.dataDir);
   }
 
   /**
@@ -58,7 +54,9 @@ export class ServerSet {
   ensure(name: ServiceName, extraArgs: readonly string[]): Promise<ProvidedService> {
     const pending = this.#pending.get(name);
     if (pending) return pending;
-    const work = this.#ensure(SERVICES[name], extraArgs).finally(() => this.#pending.delete(name));
+    const work = this.#open()
+      .then(() => this.#ensure(SERVICES[name], extraArgs))
+      .finally(() => this.#pending.delete(name));
     this.#pending.set(name, work);
     return work;
   }
@@ -66,6 +64,7 @@ export class ServerSet {
   /** Stops all of them, also those that are only just starting. */
   async stop(): Promise<void> {
     this.#isStopping = true;
+    await this.#open();
     await Promise.allSettled(this.#pending.values());
     // servers of this folder that nobody asked for this time count too
     await Promise.all(
@@ -77,6 +76,15 @@ export class ServerSet {
       }),
     );
     this.#running.clear();
+  }
+
+  /** Whatever comes first waits for the records: without them a running server would be taken for none. */
+  #open(): Promise<void> {
+    this.#opened ??= (async () => {
+      await mkdir(join(this.#options.dataDir, 'logs'), { recursive: true });
+      this.#records = await readRecords(this.#options.dataDir);
+    })();
+    return this.#opened;
   }
 
   #folder(name: ServiceName): string {

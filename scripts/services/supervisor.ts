@@ -83,6 +83,5 @@ process.on('SIGTERM', () => void stopAll());
 process.stdin.on('end', () => letGo(process.stdin)).on('error', () => letGo(process.stdin));
 
 if (!(await listenExclusively(listener, exclusiveAddress('services', options.dataDir)))) process.exit(0);
-await servers.open();
 process.stdin.resume();
 if (options.throwaway) void sweepThrowaways(options.dataDir);
