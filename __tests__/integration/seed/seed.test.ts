@@ -296,7 +296,7 @@ describe('demo seed', () => {
     ],
     [
       'an id that was made after its row (UUIDv7)',
-      `SELECT 1 FROM homework_submissions WHERE ('x' || translate(left(id::text, 13), '-', ''))::bit(48)::bigint <> extract(epoch FROM created_at) * 1000`,
+      `SELECT 1 FROM homework WHERE ('x' || translate(left(id::text, 13), '-', ''))::bit(48)::bigint <> extract(epoch FROM created_at) * 1000`,
     ],
   ])('has no row with %s', async (_, query) => {
     expect(await rows(query)).toEqual([]);
