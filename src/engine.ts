@@ -152,7 +152,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     mongo: { sink: mongo, breaker: new CircuitBreaker('mongo', () => mongo.ping(), classifyMongoError, onBreaker('mongo')) },
   };
   const failedWrites = new FailedWrites(redis, buffer, registry);
-  const reservations = new Reservations(redis, buffer.scripts, keys);
+  const reservations = new Reservations(redis, buffer);
   const batchWriter = new BatchWriter({
     buffer,
     failedWrites,

@@ -141,6 +141,11 @@ export class BufferKeys {
     return `${this.shard(shard)}:${entity}:u:${column}:${value}`;
   }
 
+  /** Set of the reservations of one document. */
+  held(entity: EntityDefinition, key: string): string {
+    return `${this.shard(this.place(entity, key).shard)}:${entity.name}:h:${key}`;
+  }
+
   /** Cached answers of the databases; each with its generation in one slot. */
   cache(name: string): string {
     return `{${this.prefix}:cache:${name}}`;

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type Document, type EntityDefinition, keyOf } from '../lib/entity.ts';
 import type { BufferKeys } from './keys.ts';
-import type { BufferScripts } from './scripts.ts';
+import type { WriteBuffer } from './write-buffer.ts';
 
 /** Long enough for any put; a process that dies in between blocks the value no longer than this. */
 const PROVISIONAL_SECONDS = 60;
@@ -21,17 +21,19 @@ export class ValueTakenError extends Error {
  *
  *   free -> provisional (taken for 60 s) -> confirmed with the write, no TTL -> free once the row is stored or discarded
  *
+ * A document that changes its value before it is stored holds both until then; a set a document says which.
+ *
  * The database's own constraint holds before (the service asks it) and after (it refuses).
  */
 export class Reservations {
   readonly #redis: Redis;
-  readonly #scripts: BufferScripts;
+  readonly #buffer: WriteBuffer;
   readonly #keys: BufferKeys;
 
-  constructor(redis: Redis, scripts: BufferScripts, keys: BufferKeys) {
+  constructor(redis: Redis, buffer: WriteBuffer) {
     this.#redis = redis;
-    this.#scripts = scripts;
-    this.#keys = keys;
+    this.#buffer = buffer;
+    this.#keys = buffer.keys;
   }
 
   /**
@@ -40,12 +42,17 @@ export class Reservations {
    * @returns what to confirm after the write or to give back when it fails
    * @throws ValueTakenError naming the column; nothing stays taken then
    */
-  async take(entity: EntityDefinition, document: Document): Promise<{ confirm(): Promise<void>; giveBack(): Promise<void> }> {
+  async take(
+    entity: EntityDefinition,
+    document: Document,
+  ): Promise<{ confirm(): Promise<void>; giveBack(): Promise<void> }> {
     const owner = keyOf(entity, document);
+    const wanted = this.#reservationsOf(entity, document);
     const taken: string[] = [];
-    const giveBack = async () => void (await Promise.all(taken.map((key) => this.#redis.del(key))));
-    for (const { column, key } of this.#reservationsOf(entity, document)) {
-      const result = await this.#scripts.reserve(key, owner, PROVISIONAL_SECONDS);
+    const giveBack = async () =>
+      void (await Promise.all(taken.map((key) => this.#buffer.scripts.release(key, owner, true))));
+    for (const { column, key } of wanted) {
+      const result = await this.#buffer.scripts.reserve(key, owner, PROVISIONAL_SECONDS);
       if (result === 0) {
         await giveBack();
         throw new ValueTakenError(column);
@@ -53,27 +60,44 @@ export class Reservations {
       if (result === 1) taken.push(key);
     }
     return {
-      confirm: async () => void (await Promise.all(taken.map((key) => this.#redis.persist(key)))),
+      confirm: async () => {
+        await Promise.all(wanted.map(({ key }) => this.#redis.persist(key)));
+        if (wanted.length > 0) await this.#redis.sadd(this.#keys.held(entity, owner), ...wanted.map(({ key }) => key));
+      },
       giveBack,
     };
   }
 
-  /** Ends the reservations of stored or discarded documents. */
+  /** Ends the reservations of stored or discarded documents, but those that a pending version of them still needs. */
   async end(entity: EntityDefinition, documents: readonly Document[]): Promise<void> {
     if (!entity.uniques) return;
-    await Promise.all(
-      documents.flatMap((document) =>
-        this.#reservationsOf(entity, document).map(async ({ key }) => {
-          if ((await this.#redis.get(key)) === keyOf(entity, document)) await this.#redis.del(key);
-        }),
-      ),
-    );
+    await Promise.all(documents.map((document) => this.#end(entity, document)));
+  }
+
+  async #end(entity: EntityDefinition, document: Document): Promise<void> {
+    const owner = keyOf(entity, document);
+    const held = this.#keys.held(entity, owner);
+    // In this order: a value confirmed by now belongs to a version that the buffer shows, or that is stored already.
+    const keys = new Set([
+      ...(await this.#redis.smembers(held)),
+      ...this.#reservationsOf(entity, document).map(({ key }) => key),
+    ]);
+    const [pending] = await this.#buffer.fetch(entity.name, [owner]);
+    if (pending?.broken) return;
+    const needed =
+      pending?.head && !pending.head.header.isTombstone ? this.#reservationsOf(entity, pending.head.document) : [];
+    for (const { key } of needed) keys.delete(key);
+    if (keys.size === 0) return;
+    await this.#redis.srem(held, ...keys);
+    await Promise.all([...keys].map((key) => this.#buffer.scripts.release(key, owner, false)));
   }
 
   #reservationsOf(entity: EntityDefinition, document: Document): { column: string; key: string }[] {
     return (entity.uniques ?? []).flatMap((column) => {
       const value = document[column];
-      return value === undefined || value === null ? [] : [{ column, key: this.#keys.reservation(entity.name, column, String(value)) }];
+      return value === undefined || value === null
+        ? []
+        : [{ column, key: this.#keys.reservation(entity.name, column, String(value)) }];
     });
   }
 }

@@ -20,6 +20,7 @@ export class BufferScripts {
     }
     redis.defineCommand('buffer_entries', { lua: "return redis.call('HGETALL', KEYS[1])", numberOfKeys: 1, readOnly: true });
     redis.defineCommand('buffer_amend', { lua: read('amend'), numberOfKeys: 1 });
+    redis.defineCommand('buffer_release', { lua: read('release'), numberOfKeys: 1 });
     redis.defineCommand('buffer_reserve', { lua: read('reserve'), numberOfKeys: 1 });
   }
 
@@ -53,6 +54,11 @@ export class BufferScripts {
   reserve(key: string, owner: string, ttlSeconds: number): Promise<0 | 1 | 2> {
     const commands = this.#redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
     return commands.buffer_reserve!(key, owner, ttlSeconds) as Promise<0 | 1 | 2>;
+  }
+
+  release(key: string, owner: string, isProvisionalOnly: boolean): Promise<0 | 1> {
+    const commands = this.#redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
+    return commands.buffer_release!(key, owner, isProvisionalOnly ? 1 : 0) as Promise<0 | 1>;
   }
 
   #call(name: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
