@@ -3,8 +3,8 @@
  *
  * It holds the folder's exclusive socket. A client connects, acquires services and keeps the connection; the connection is
  * its share in them. When the last one has closed (by `release`, by the client's end, by kill -9 of the client) the servers
- * are stopped, a throwaway folder is removed, and this process ends. Standard input counts as a share until it closes, so
- * that a starter killed before it could connect leaves nothing behind. While stopping, the socket stays taken: newcomers
+ * are stopped, a throwaway folder is removed, and this process ends. Standard input counts as a share until the first
+ * connection, so that a starter killed before it could connect leaves nothing behind. While stopping, the socket stays taken: newcomers
  * wait for its end and then start a supervisor of their own.
  */
 import { rm } from 'node:fs/promises';
@@ -38,6 +38,8 @@ const listener = createServer((client) => {
   // whoever comes while we stop learns from the closing connection that it is over
   if (stopping) return;
   holders.add(client);
+  // the starter needs its first share no longer; kept, it would let the release that follows return too early
+  holders.delete(process.stdin);
   readLines<Request>(client, (request) => void answer(client, request));
 });
 
