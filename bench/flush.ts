@@ -1,5 +1,5 @@
-import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Knex } from 'knex';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
@@ -21,7 +21,13 @@ const CONNECTIONS = 10;
 const ROUNDS = 3;
 const DESCRIPTION_CHARACTERS = 100;
 
-const escape = (value: unknown): string => (value === null ? '\\N' : String(value).replace(/[\\\n\t\r]/g, (found) => ({ '\\': '\\\\', '\n': '\\n', '\t': '\\t', '\r': '\\r' })[found]!));
+const copyText = (value: unknown): string =>
+  value === null
+    ? '\\N'
+    : String(value).replace(
+        /[\\\n\t\r]/g,
+        (found) => ({ '\\': '\\\\', '\n': '\\n', '\t': '\\t', '\r': '\\r' })[found]!,
+      );
 
 async function rowsASecond(rows: number, work: () => Promise<void>): Promise<number> {
   const startedMs = performance.now();
@@ -36,12 +42,15 @@ async function copy(knex: Knex, documents: Document[]): Promise<void> {
     for (let start = 0; start < documents.length; start += 500) {
       yield documents
         .slice(start, start + 500)
-        .map((document) => `${columns.map((name) => escape(document[name])).join('\t')}\t1\n`)
+        .map((document) => `${columns.map((name) => copyText(document[name])).join('\t')}\t1\n`)
         .join('');
     }
   };
   try {
-    await pipeline(Readable.from(lines()), client.query(copyFrom(`COPY homework (${columns.join(', ')}, version) FROM STDIN`)));
+    await pipeline(
+      Readable.from(lines()),
+      client.query(copyFrom(`COPY homework (${columns.join(', ')}, version) FROM STDIN`)),
+    );
   } finally {
     await knex.client.releaseConnection(client);
   }
@@ -58,7 +67,10 @@ async function rowAtATime(knex: Knex, documents: Document[]): Promise<void> {
 async function main(): Promise<void> {
   const knex = createPostgres({ url: process.env.DATABASE_URL!, maxConnections: CONNECTIONS });
   const refs = await loadRefs(knex);
-  const { container, close } = await openEngine({ REDIS_PREFIX: 'bench', POSTGRES_MAX_CONNECTIONS: String(CONNECTIONS + 2) }, { workers: true });
+  const { container, close } = await openEngine(
+    { REDIS_PREFIX: 'bench', POSTGRES_MAX_CONNECTIONS: String(CONNECTIONS + 2) },
+    { workers: true },
+  );
   const { buffer, queues, runs } = container.engine;
   const empty = async () => {
     await knex.raw('TRUNCATE homework CASCADE');
@@ -70,7 +82,8 @@ async function main(): Promise<void> {
     const random = randomFrom(24 + round);
     const documents = Array.from({ length: ROWS }, () => homeworkDocument(random, refs, DESCRIPTION_CHARACTERS));
     await empty();
-    for (let start = 0; start < documents.length; start += 128) await Promise.all(documents.slice(start, start + 128).map((document) => buffer.put('homework', document)));
+    for (let start = 0; start < documents.length; start += 128)
+      await Promise.all(documents.slice(start, start + 128).map((document) => buffer.put('homework', document)));
     const sync = await rowsASecond(ROWS, async () => {
       const id = await requestSync(queues, 'admin');
       while (await runs.isUnfinished(id)) await new Promise((resolve) => setTimeout(resolve, 2));
@@ -81,7 +94,9 @@ async function main(): Promise<void> {
     const copied = await rowsASecond(ROWS, () => copy(knex, documents));
     await empty();
     const single = await rowsASecond(ROW_AT_A_TIME, () => rowAtATime(knex, documents.slice(0, ROW_AT_A_TIME)));
-    say(`${round === 0 ? 'warm-up' : `round ${round}`}: sync ${Math.round(sync)}, copy ${Math.round(copied)}, row at a time ${Math.round(single)} rows/s`);
+    say(
+      `${round === 0 ? 'warm-up' : `round ${round}`}: sync ${Math.round(sync)}, copy ${Math.round(copied)}, row at a time ${Math.round(single)} rows/s`,
+    );
     if (round === 0) continue;
     speeds.sync.push(sync);
     speeds.copy.push(copied);
@@ -94,7 +109,11 @@ async function main(): Promise<void> {
     sync_over_copy: median(speeds.sync.map((speed, index) => speed / speeds.copy[index]!)),
     sync_over_row_at_a_time: median(speeds.sync.map((speed, index) => speed / speeds.rowAtATime[index]!)),
   };
-  report({ bench: 'flush', figures, rounds }, { sync_over_copy: { least: 0.6 }, sync_over_row_at_a_time: { least: 6 } }, { rows: ROWS, connections: CONNECTIONS });
+  report(
+    { bench: 'flush', figures, rounds },
+    { sync_over_copy: { least: 0.6 }, sync_over_row_at_a_time: { least: 6 } },
+    { rows: ROWS, connections: CONNECTIONS },
+  );
 }
 
 await main();

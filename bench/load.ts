@@ -31,16 +31,28 @@ interface Write {
 /** The writes in the order in which they arrive, the saves of one answer apart from each other. */
 function writesOf(random: () => number, refs: Parameters<typeof homeworkDocument>[1]): Write[] {
   const homework = Array.from({ length: HOMEWORK }, () => homeworkDocument(random, refs, 100));
-  const given = homework.map((document): Write => ({ table: 'homework', entity: 'homework', conflict: ['id'], document }));
-  const corrected = given.map((write): Write => ({ ...write, document: { ...write.document, title: `${write.document.title}, corrected` } }));
-  const answers = Array.from({ length: SUBMISSIONS }, (_, index) => submissionDocument(random, refs, homework[index % HOMEWORK]!.id, 120));
+  const given = homework.map(
+    (document): Write => ({ table: 'homework', entity: 'homework', conflict: ['id'], document }),
+  );
+  const corrected = given.map(
+    (write): Write => ({ ...write, document: { ...write.document, title: `${write.document.title}, corrected` } }),
+  );
+  const answers = Array.from({ length: SUBMISSIONS }, (_, index) =>
+    submissionDocument(random, refs, homework[index % HOMEWORK]!.id, 120),
+  );
   const saves = Array.from({ length: SAVES }, (_, save) =>
-    answers.map((document): Write => ({
-      table: 'homework_submissions',
-      entity: 'homework_submission',
-      conflict: ['homework_id', 'student_id'],
-      document: { ...document, body: `${document.body} ${prose(random, 20 * save)}`.trim(), status: save === SAVES - 1 ? 'submitted' : 'draft' },
-    })),
+    answers.map(
+      (document): Write => ({
+        table: 'homework_submissions',
+        entity: 'homework_submission',
+        conflict: ['homework_id', 'student_id'],
+        document: {
+          ...document,
+          body: `${document.body} ${prose(random, 20 * save)}`.trim(),
+          status: save === SAVES - 1 ? 'submitted' : 'draft',
+        },
+      }),
+    ),
   );
   return [...given, ...corrected, ...saves.flat()];
 }
@@ -52,7 +64,9 @@ interface Cost {
 }
 
 async function costOf(admin: Knex, work: () => Promise<void>): Promise<Cost> {
-  const pids: number[] = (await admin.raw('SELECT pid FROM pg_stat_activity')).rows.map(({ pid }: { pid: number }) => pid);
+  const pids: number[] = (await admin.raw('SELECT pid FROM pg_stat_activity')).rows.map(
+    ({ pid }: { pid: number }) => pid,
+  );
   const cpuTicks = () =>
     pids.reduce((sum, pid) => {
       try {
@@ -92,10 +106,18 @@ async function direct(knex: Knex, writes: Write[]): Promise<void> {
 }
 
 const admin = createPostgres({ url: process.env.DATABASE_URL!, maxConnections: 1 });
-const pool = createPostgres({ url: process.env.DATABASE_URL!, maxConnections: CONNECTIONS, idleConnections: CONNECTIONS });
+const pool = createPostgres({
+  url: process.env.DATABASE_URL!,
+  maxConnections: CONNECTIONS,
+  idleConnections: CONNECTIONS,
+});
 const refs = await loadRefs(admin);
 const { container, close } = await openEngine(
-  { REDIS_PREFIX: 'bench', POSTGRES_MAX_CONNECTIONS: String(CONNECTIONS), POSTGRES_IDLE_CONNECTIONS: String(CONNECTIONS) },
+  {
+    REDIS_PREFIX: 'bench',
+    POSTGRES_MAX_CONNECTIONS: String(CONNECTIONS),
+    POSTGRES_IDLE_CONNECTIONS: String(CONNECTIONS),
+  },
   { workers: true },
 );
 const { buffer, queues, runs } = container.engine;
@@ -113,15 +135,24 @@ const ratios = { statements: [] as number[], cpu: [] as number[], wal: [] as num
 const rounds: object[] = [];
 for (let round = 0; round <= ROUNDS; round++) {
   const writes = writesOf(randomFrom(24 + round), refs);
-  const rows = HOMEWORK + new Set(writes.filter(({ entity }) => entity === 'homework_submission').map(({ document }) => `${document.homework_id} ${document.student_id}`)).size;
+  const rows =
+    HOMEWORK +
+    new Set(
+      writes
+        .filter(({ entity }) => entity === 'homework_submission')
+        .map(({ document }) => `${document.homework_id} ${document.student_id}`),
+    ).size;
   await admin.raw('TRUNCATE homework CASCADE');
   const ours = await costOf(admin, async () => {
-    for (let start = 0; start < writes.length; start += 128) await Promise.all(writes.slice(start, start + 128).map(({ entity, document }) => buffer.put(entity, document)));
+    for (let start = 0; start < writes.length; start += 128)
+      await Promise.all(writes.slice(start, start + 128).map(({ entity, document }) => buffer.put(entity, document)));
     await sync(rows);
   });
   await admin.raw('TRUNCATE homework CASCADE');
   const peer = await costOf(admin, () => direct(pool, writes));
-  say(`${round === 0 ? 'warm-up' : `round ${round}`}: ${writes.length} writes; ours ${JSON.stringify(ours)}, direct ${JSON.stringify(peer)}`);
+  say(
+    `${round === 0 ? 'warm-up' : `round ${round}`}: ${writes.length} writes; ours ${JSON.stringify(ours)}, direct ${JSON.stringify(peer)}`,
+  );
   if (round === 0) continue;
   ratios.statements.push((ours.statements / writes.length) * 1000);
   ratios.cpu.push(ours.cpuMs / peer.cpuMs);
@@ -133,7 +164,11 @@ await Promise.all([admin.destroy(), pool.destroy()]);
 report(
   {
     bench: 'load',
-    figures: { statements_per_1000_writes: median(ratios.statements), db_cpu_over_direct: median(ratios.cpu), wal_over_direct: median(ratios.wal) },
+    figures: {
+      statements_per_1000_writes: median(ratios.statements),
+      db_cpu_over_direct: median(ratios.cpu),
+      wal_over_direct: median(ratios.wal),
+    },
     rounds,
   },
   { statements_per_1000_writes: { most: 10 }, db_cpu_over_direct: { most: 0.15 }, wal_over_direct: { most: 0.6 } },

@@ -1,10 +1,17 @@
 import type { Redis } from 'ioredis';
-import { type Document, homeworkDocument, loadRefs, rawBytes, type Refs, submissionDocument } from './support/documents.ts';
+import { newId } from '../src/lib/ids.ts';
+import { createPostgres } from '../src/stores/postgres/connect.ts';
+import {
+  type Document,
+  homeworkDocument,
+  loadRefs,
+  type Refs,
+  rawBytes,
+  submissionDocument,
+} from './support/documents.ts';
 import { openEngine, usedMemory, withRedis } from './support/engine.ts';
 import { report, say } from './support/report.ts';
 import { randomFrom } from './support/texts.ts';
-import { newId } from '../src/lib/ids.ts';
-import { createPostgres } from '../src/stores/postgres/connect.ts';
 
 /**
  * All Redis bytes a write over its raw JSON bytes: payload, header, key names, Redis' own structures, dirty index, pointer
@@ -12,7 +19,7 @@ import { createPostgres } from '../src/stores/postgres/connect.ts';
  * hash and a job a write).
  */
 const SIZES = [487, 1245, 10_485] as const;
-const WRITES = { 487: 20_000, 1245: 20_000, 10_485: 4_000 };
+const WRITES = { 487: 20_000, 1245: 20_000, 10485: 4_000 };
 const CODECS = ['auto', 'deflate-dict', 'zstd-dict', 'zstd', 'lz4', 'snappy', 'none'];
 /** Answers to one homework: a class and those who share the assignment. */
 const SUBMISSIONS_EACH = 40;
@@ -27,13 +34,18 @@ function documentsOf(size: (typeof SIZES)[number], refs: Refs): { entity: string
     return submissionDocument(random, refs, homeworkId, characters);
   };
   const empty = rawBytes(make(0, 0));
-  const documents = Array.from({ length: WRITES[size] }, (_, index) => make(Math.max(1, size - empty + Math.round((random() - 0.5) * 40)), index));
+  const documents = Array.from({ length: WRITES[size] }, (_, index) =>
+    make(Math.max(1, size - empty + Math.round((random() - 0.5) * 40)), index),
+  );
   return { entity: size === 487 ? 'homework_submission' : 'homework', documents };
 }
 
 async function measure(codec: string, entity: string, documents: Document[], redis: Redis): Promise<number> {
   await redis.flushall();
-  const { container, close } = await openEngine({ REDIS_COMPRESSION_ALGORITHM: codec, REDIS_PREFIX: 'bench' }, { workers: false });
+  const { container, close } = await openEngine(
+    { REDIS_COMPRESSION_ALGORITHM: codec, REDIS_PREFIX: 'bench' },
+    { workers: false },
+  );
   const { buffer, pointers } = container.engine;
   const before = await usedMemory(redis);
   for (let start = 0; start < documents.length; start += 64) {
@@ -56,7 +68,12 @@ async function literalLayout(documents: Document[], redis: Redis): Promise<numbe
     await redis
       .pipeline()
       .set(`write_buffer:homework:${id}`, JSON.stringify(document))
-      .hset(`meta:write_buffer:homework:${id}`, { compressed: 'false', original_size: rawBytes(document), timestamp: Date.now(), synced_to_db: 'false' })
+      .hset(`meta:write_buffer:homework:${id}`, {
+        compressed: 'false',
+        original_size: rawBytes(document),
+        timestamp: Date.now(),
+        synced_to_db: 'false',
+      })
       .hset(`ptr:homework:${id}`, { key: `write_buffer:homework:${id}`, at: Date.now() })
       .exec();
     await queue.add('homework', { key: `write_buffer:homework:${id}` });
@@ -77,8 +94,17 @@ await withRedis(async (redis) => {
     const raw = documents.reduce((sum, document) => sum + rawBytes(document), 0);
     for (const codec of CODECS) {
       const used = await measure(codec, entity, documents, redis);
-      rounds.push({ size, codec, writes: documents.length, rawBytesPerWrite: raw / documents.length, redisBytesPerWrite: used / documents.length, ratio: used / raw });
-      say(`${size} bytes, ${codec.padEnd(12)} ${(used / raw).toFixed(3)} (${Math.round(used / documents.length)} bytes a write)`);
+      rounds.push({
+        size,
+        codec,
+        writes: documents.length,
+        rawBytesPerWrite: raw / documents.length,
+        redisBytesPerWrite: used / documents.length,
+        ratio: used / raw,
+      });
+      say(
+        `${size} bytes, ${codec.padEnd(12)} ${(used / raw).toFixed(3)} (${Math.round(used / documents.length)} bytes a write)`,
+      );
       if (codec === 'auto') figures[`bytes_over_raw_${size}`] = used / raw;
     }
     const some = documents.slice(0, 2_000);
@@ -87,5 +113,8 @@ await withRedis(async (redis) => {
     figures[`literal_layout_over_raw_${size}`] = literal;
     say(`${size} bytes, literal layout ${literal.toFixed(3)}`);
   }
-  report({ bench: 'memory', figures, rounds }, { bytes_over_raw_487: { most: 0.45 }, bytes_over_raw_1245: { most: 0.45 }, bytes_over_raw_10485: { most: 0.3 } });
+  report(
+    { bench: 'memory', figures, rounds },
+    { bytes_over_raw_487: { most: 0.45 }, bytes_over_raw_1245: { most: 0.45 }, bytes_over_raw_10485: { most: 0.3 } },
+  );
 });

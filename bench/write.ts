@@ -28,7 +28,10 @@ const SERVER = fileURLToPath(new URL('./support/write-server.ts', import.meta.ur
 const KEYS = `bench:${Buffer.alloc(32, 7).toString('base64')}`;
 
 async function startServer(name: VariantName): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, ['--max-semi-space-size=32', SERVER, name], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, JWT_KEYS: KEYS } });
+  const child = spawn(process.execPath, ['--max-semi-space-size=32', SERVER, name], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, JWT_KEYS: KEYS },
+  });
   const [line] = (await once(child.stdout!, 'data')) as [Buffer];
   return { child, port: Number(line.toString().trim()) };
 }
@@ -40,9 +43,15 @@ async function stop({ child }: { child: ChildProcess }): Promise<void> {
 
 async function login(port: number): Promise<{ token: string; classSubjects: string[] }> {
   const base = `http://127.0.0.1:${port}/api/v1`;
-  const answer = await fetch(`${base}/auth/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ login: 'teacher001', password: 'schools24-demo' }) });
+  const answer = await fetch(`${base}/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ login: 'teacher001', password: 'schools24-demo' }),
+  });
   const token = ((await answer.json()) as { data: { access_token: string } }).data.access_token;
-  const me = (await (await fetch(`${base}/auth/me`, { headers: { authorization: `Bearer ${token}` } })).json()) as { data: { scopes: { class_subjects: { id: string }[] } } };
+  const me = (await (await fetch(`${base}/auth/me`, { headers: { authorization: `Bearer ${token}` } })).json()) as {
+    data: { scopes: { class_subjects: { id: string }[] } };
+  };
   return { token, classSubjects: me.data.scopes.class_subjects.map(({ id }) => id) };
 }
 
@@ -53,12 +62,17 @@ const servers = new Map<VariantName, { child: ChildProcess; port: number }>();
 for (const name of VARIANTS) servers.set(name, await startServer(name));
 const { token, classSubjects } = await login(servers.get('ours')!.port);
 const requests = Array.from({ length: BODIES }, () =>
-  renderRequest('POST', '/api/v1/homework', { authorization: `Bearer ${token}` }, {
-    class_subject_ids: [classSubjects[Math.floor(random() * classSubjects.length)]!],
-    title: title(random),
-    description: prose(random, 100),
-    due_at: new Date(Date.now() + (1 + random() * 10) * 86_400_000).toISOString(),
-  }),
+  renderRequest(
+    'POST',
+    '/api/v1/homework',
+    { authorization: `Bearer ${token}` },
+    {
+      class_subject_ids: [classSubjects[Math.floor(random() * classSubjects.length)]!],
+      title: title(random),
+      description: prose(random, 100),
+      due_at: new Date(Date.now() + (1 + random() * 10) * 86_400_000).toISOString(),
+    },
+  ),
 );
 const targetOf = (name: VariantName): Target => ({ host: '127.0.0.1', port: servers.get(name)!.port, requests });
 const clean = async () => {
@@ -80,11 +94,19 @@ for (let round = 0; round <= ROUNDS; round++) {
     const result = await closedLoop(targetOf(name), CONNECTIONS, round === 0 ? WARM_UP_MS : ROUND_MS);
     const failed = Object.entries(result.statuses).filter(([kind]) => kind !== '2');
     if (failed.length > 0) throw new Error(`${name} answered ${JSON.stringify(result.statuses)}`);
-    say(`${round === 0 ? 'warm-up' : `round ${round}`} ${name.padEnd(8)} ${Math.round(result.throughput)} requests/s, p99 ${percentile(result.latenciesMs, 0.99).toFixed(1)} ms`);
+    say(
+      `${round === 0 ? 'warm-up' : `round ${round}`} ${name.padEnd(8)} ${Math.round(result.throughput)} requests/s, p99 ${percentile(result.latenciesMs, 0.99).toFixed(1)} ms`,
+    );
     await clean();
     if (round === 0) continue;
     throughput[name].push(result.throughput);
-    rounds.push({ round, name, throughput: result.throughput, p50Ms: percentile(result.latenciesMs, 0.5), p99Ms: percentile(result.latenciesMs, 0.99) });
+    rounds.push({
+      round,
+      name,
+      throughput: result.throughput,
+      p50Ms: percentile(result.latenciesMs, 0.5),
+      p99Ms: percentile(result.latenciesMs, 0.99),
+    });
   }
 }
 const rate = median(throughput.direct);
@@ -101,7 +123,8 @@ for (let round = 1; round <= ROUNDS; round++) {
 }
 for (const server of servers.values()) await stop(server);
 await knex.destroy();
-const over = (a: VariantName, b: VariantName): number => median(throughput[a].map((value, index) => value / throughput[b][index]!));
+const over = (a: VariantName, b: VariantName): number =>
+  median(throughput[a].map((value, index) => value / throughput[b][index]!));
 report(
   {
     bench: 'write',
@@ -114,6 +137,10 @@ report(
     },
     rounds,
   },
-  { throughput_over_direct: { least: 1.8 }, throughput_over_ceiling: { least: 0.8 }, p99_over_direct_at_saturation: { most: 0.25 } },
+  {
+    throughput_over_direct: { least: 1.8 },
+    throughput_over_ceiling: { least: 0.8 },
+    p99_over_direct_at_saturation: { most: 0.25 },
+  },
   { appendfsync: 'always', connections: CONNECTIONS },
 );

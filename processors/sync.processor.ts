@@ -1,17 +1,22 @@
 import type { Job } from 'bullmq';
+import { sweepFailedJobs } from '../queues/failed-jobs.ts';
+import type { Queues } from '../queues/index.ts';
+import { requestSync } from '../queues/request-sync.ts';
+import type { SyncData } from '../queues/sync.queue.ts';
+import type { EntitySummary, SyncRun, SyncRuns } from '../queues/sync-runs.ts';
+import {
+  WRITE_BATCHES,
+  type WriteBatchData,
+  writeBatchJobId,
+  writeBatchOptions,
+} from '../queues/write-batches.queue.ts';
+import { WRITE_POINTERS } from '../queues/write-pointers.queue.ts';
 import type { BatchResult } from '../src/buffer/batch-writer.ts';
 import type { FailedWrites } from '../src/buffer/failed-writes.ts';
 import type { WriteBuffer } from '../src/buffer/write-buffer.ts';
 import type { EntityDefinition } from '../src/lib/entity.ts';
 import type { EntityRegistry } from '../src/lib/entity-registry.ts';
 import type { Log } from '../src/lib/log.ts';
-import { sweepFailedJobs } from '../queues/failed-jobs.ts';
-import type { Queues } from '../queues/index.ts';
-import { requestSync } from '../queues/request-sync.ts';
-import type { EntitySummary, SyncRun, SyncRuns } from '../queues/sync-runs.ts';
-import type { SyncData } from '../queues/sync.queue.ts';
-import { WRITE_BATCHES, type WriteBatchData, writeBatchJobId, writeBatchOptions } from '../queues/write-batches.queue.ts';
-import { WRITE_POINTERS } from '../queues/write-pointers.queue.ts';
 
 export interface SyncDeps {
   buffer: WriteBuffer;
@@ -93,7 +98,12 @@ export const createSyncProcessor = (deps: SyncDeps) => {
     return run;
   };
 
-  async function addBatches(entity: EntityDefinition, runId: string, job: Job<SyncData>, firstPart: number): Promise<string[]> {
+  async function addBatches(
+    entity: EntityDefinition,
+    runId: string,
+    job: Job<SyncData>,
+    firstPart: number,
+  ): Promise<string[]> {
     const ids: string[] = [];
     // One batch reads one shard; keys come bucket by bucket, so it reads few hashes.
     for (let shard = 0; shard < buffer.keys.shards; shard++) {
@@ -176,13 +186,15 @@ function summarize(run: SyncRun, results: Map<string, BatchResult>, startedMs: n
       leftReasons: [],
     };
     sum.batches++;
-    for (const name of ['taken', 'stored', 'superseded', 'failed', 'left', 'statements', 'durationMs'] as const) sum[name] += result[name];
+    for (const name of ['taken', 'stored', 'superseded', 'failed', 'left', 'statements', 'durationMs'] as const)
+      sum[name] += result[name];
     if (leftReason && !sum.leftReasons.includes(leftReason)) sum.leftReasons.push(leftReason);
     entities.set(result.entity, sum);
   }
   run.entities = [...entities.values()];
   for (const sum of run.entities) {
-    for (const name of ['taken', 'stored', 'superseded', 'failed', 'left', 'statements'] as const) run[name] += sum[name];
+    for (const name of ['taken', 'stored', 'superseded', 'failed', 'left', 'statements'] as const)
+      run[name] += sum[name];
   }
   run.state = 'completed';
   run.durationMs = Date.now() - startedMs;

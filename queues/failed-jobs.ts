@@ -36,7 +36,10 @@ export async function sweepFailedJobs(queues: Queues, failedWrites: FailedWrites
     if (!job?.data.isReplay) continue;
     const record = await failedWrites.get(failedWriteId(job.data.entity, job.data.keys[0]!));
     if (record && record.jobId === job.id) continue;
-    await job.remove().then(() => removed++, () => {}); // taken up by a worker meanwhile
+    await job.remove().then(
+      () => removed++,
+      () => {},
+    ); // taken up by a worker meanwhile
   }
   return removed;
 }

@@ -1,5 +1,10 @@
-import { WRITE_POINTERS, type WritePointerData, writePointerJobId, writePointerOptions } from './write-pointers.queue.ts';
 import type { Queues } from './index.ts';
+import {
+  WRITE_POINTERS,
+  type WritePointerData,
+  writePointerJobId,
+  writePointerOptions,
+} from './write-pointers.queue.ts';
 
 /** After this long a pointer is added again: a run may have taken the first one meanwhile. */
 const REPEAT_MS = 5_000;
@@ -25,10 +30,11 @@ export class Pointers {
     if (nowMs - (this.#added.get(place) ?? 0) < REPEAT_MS) return;
     this.#added.set(place, nowMs);
     const data: WritePointerData = { entity, shard, minute: new Date(nowMs).toISOString().slice(0, 16) };
-    const adding: Promise<void> = this.#queues[WRITE_POINTERS].add(entity, data, {
-      ...writePointerOptions,
-      jobId: writePointerJobId(data),
-    })
+    const adding: Promise<void> = this.#queues[WRITE_POINTERS]
+      .add(entity, data, {
+        ...writePointerOptions,
+        jobId: writePointerJobId(data),
+      })
       .then(() => undefined, this.#onError)
       .finally(() => this.#adding.delete(adding));
     this.#adding.add(adding);

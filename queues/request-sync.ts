@@ -38,7 +38,11 @@ export async function scheduleSyncs(queues: Queues, intervalSeconds: number): Pr
   await queues[SYNC].upsertJobScheduler(
     'sync-watch',
     { every: WATCH_MS },
-    { name: 'watch', data: { reason: 'watch', lanes: ALL_LANES }, opts: { ...syncOptions, removeOnComplete: true, priority: PRIORITY.watch } },
+    {
+      name: 'watch',
+      data: { reason: 'watch', lanes: ALL_LANES },
+      opts: { ...syncOptions, removeOnComplete: true, priority: PRIORITY.watch },
+    },
   );
 }
 

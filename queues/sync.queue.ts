@@ -3,7 +3,17 @@ import type { Lane } from '../src/lib/entity.ts';
 
 export const SYNC = 'sync';
 
-export const SYNC_REASONS = ['schedule', 'admin', 'memory', 'age', 'recovered', 'released', 'urgent', 'shutdown', 'watch'] as const;
+export const SYNC_REASONS = [
+  'schedule',
+  'admin',
+  'memory',
+  'age',
+  'recovered',
+  'released',
+  'urgent',
+  'shutdown',
+  'watch',
+] as const;
 export type SyncReason = (typeof SYNC_REASONS)[number];
 
 /** Asks for a sync run over some lanes; the run finds its keys when it starts. */
@@ -22,4 +32,5 @@ export const syncOptions = {
 } satisfies JobsOptions;
 
 let counter = 0;
-export const syncJobId = (reason: SyncReason, nowMs: number): string => `run-${nowMs}-${reason}-${process.pid}-${counter++}`;
+export const syncJobId = (reason: SyncReason, nowMs: number): string =>
+  `run-${nowMs}-${reason}-${process.pid}-${counter++}`;

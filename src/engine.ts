@@ -1,6 +1,6 @@
 import { Cluster, type ClusterNode, Redis, type RedisOptions } from 'ioredis';
-import type { Db } from 'mongodb';
 import type { Knex } from 'knex';
+import type { Db } from 'mongodb';
 import { addFailedJob } from '../queues/failed-jobs.ts';
 import { closeQueues, createQueues, type Queues } from '../queues/index.ts';
 import { Pointers } from '../queues/pointers.ts';
@@ -95,7 +95,10 @@ function connect({ urls, isCluster }: EngineSettings['redis'], options: RedisOpt
     return { host: hostname, port: Number(port) };
   });
   // A cluster has the commands of a server that the engine uses; its type says so only in part.
-  return new Cluster(nodes, { redisOptions: shared, enableAutoPipelining: shared.enableAutoPipelining ?? false }) as unknown as Redis;
+  return new Cluster(nodes, {
+    redisOptions: shared,
+    enableAutoPipelining: shared.enableAutoPipelining ?? false,
+  }) as unknown as Redis;
 }
 
 /** Builds the engine; nothing is read or written until `startEngine`. */
@@ -119,12 +122,18 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   const registry = new EntityRegistry(deps.entities);
   const keys = new BufferKeys(settings.redis.prefix, settings.shards);
   const formats = new Formats(redis, keys, registry);
-  const codec = new DocumentCodec(formats, registry, chooseCodec(settings.compression.algorithm, settings.compression.isEnabled));
+  const codec = new DocumentCodec(
+    formats,
+    registry,
+    chooseCodec(settings.compression.algorithm, settings.compression.isEnabled),
+  );
   const buffer = new WriteBuffer({ redis, keys, registry, codec, warmSeconds: settings.warmSeconds });
   const cache = new Cache(redis, (name) => keys.cache(name), deps.observeCache);
   const rows = new Rows(deps.readKnex ?? deps.knex);
   const reader = new Reader({ buffer, rows, cache, registry });
-  const queueConnection = open(settings.isPatient ? { maxRetriesPerRequest: null } : { maxRetriesPerRequest: 1, enableOfflineQueue: false });
+  const queueConnection = open(
+    settings.isPatient ? { maxRetriesPerRequest: null } : { maxRetriesPerRequest: 1, enableOfflineQueue: false },
+  );
   const onQueueError = (error: Error) => log.warn('queue connection', { error: error.message });
   const queues = createQueues(queueConnection, (name) => keys.queue(name), onQueueError);
   const pointers = new Pointers(queues, (error) => log.debug('pointer not added', { error: error.message }));
@@ -141,15 +150,24 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   const mongo = new MongoSink(deps.db);
   const onBreaker = (store: string) => (isOpen: boolean, cause?: unknown) => {
     if (isOpen) {
-      log.error('store is unavailable; its writes wait in the buffer', { store, error: (cause as Error | undefined)?.message });
+      log.error('store is unavailable; its writes wait in the buffer', {
+        store,
+        error: (cause as Error | undefined)?.message,
+      });
       return;
     }
     log.info('store is back', { store });
     void requestSync(queues, 'recovered').catch(onQueueError);
   };
   const stores: StoreDirectory = {
-    postgres: { sink: postgres, breaker: new CircuitBreaker('postgres', () => postgres.ping(), classifyPostgresError, onBreaker('postgres')) },
-    mongo: { sink: mongo, breaker: new CircuitBreaker('mongo', () => mongo.ping(), classifyMongoError, onBreaker('mongo')) },
+    postgres: {
+      sink: postgres,
+      breaker: new CircuitBreaker('postgres', () => postgres.ping(), classifyPostgresError, onBreaker('postgres')),
+    },
+    mongo: {
+      sink: mongo,
+      breaker: new CircuitBreaker('mongo', () => mongo.ping(), classifyMongoError, onBreaker('mongo')),
+    },
   };
   const failedWrites = new FailedWrites(redis, buffer, registry);
   const reservations = new Reservations(redis, buffer);
@@ -218,9 +236,13 @@ async function checkShapes({ formats, registry, buffer }: Engine): Promise<void>
     const entity = registry.find(name);
     // An entity of another service's deployment is not this process's to read.
     if (!entity || (counts.get(name) ?? 0) === 0) continue;
-    if (shape > entity.shape) throw new MissingUpcastError(`${name} is buffered in shape ${shape}; this program knows ${entity.shape}: deploy the newer one, or sync first`);
+    if (shape > entity.shape)
+      throw new MissingUpcastError(
+        `${name} is buffered in shape ${shape}; this program knows ${entity.shape}: deploy the newer one, or sync first`,
+      );
     for (let from = shape; from < entity.shape; from++) {
-      if (!entity.upcast?.[from]) throw new MissingUpcastError(`${name} is buffered in shape ${shape} and has no upcast from shape ${from}`);
+      if (!entity.upcast?.[from])
+        throw new MissingUpcastError(`${name} is buffered in shape ${shape} and has no upcast from shape ${from}`);
     }
   }
 }

@@ -6,7 +6,11 @@ import type { Log } from './lib/log.ts';
 import { createSyncNeed } from './sync-need.ts';
 
 /** Starts the processors of sync runs and batches on a container's engine. */
-export const startSyncWorkers = ({ engine, observed }: Pick<Container, 'engine' | 'observed'>, config: Config, log: Log): Promise<Worker[]> =>
+export const startSyncWorkers = (
+  { engine, observed }: Pick<Container, 'engine' | 'observed'>,
+  config: Config,
+  log: Log,
+): Promise<Worker[]> =>
   startWorkers(
     {
       connect: () => engine.connect({ maxRetriesPerRequest: null }),

@@ -61,21 +61,31 @@ function killEverything(): void {
 
 async function start(): Promise<void> {
   const { DATABASE_URL: _1, REDIS_URL: _2, MONGO_URL: _3, ...env } = process.env;
-  app = spawn('node', ['scripts/run.mjs', 'start'], { env: { ...env, DATA_DIR: dataDir, PORT: String(port), LOG_LEVEL: 'error', RATE_LIMIT_FACTOR: '1000' }, stdio: 'ignore' });
-  await until(async () => ((await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok ? true : undefined), START_MS);
+  app = spawn('node', ['scripts/run.mjs', 'start'], {
+    env: { ...env, DATA_DIR: dataDir, PORT: String(port), LOG_LEVEL: 'error', RATE_LIMIT_FACTOR: '1000' },
+    stdio: 'ignore',
+  });
+  await until(
+    async () => ((await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok ? true : undefined),
+    START_MS,
+  );
 }
 
 async function call(token: string | undefined, method: string, path: string, body?: object) {
   const answer = await fetch(`http://127.0.0.1:${port}/api/v1${path}`, {
     method,
-    headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body ? { 'content-type': 'application/json' } : {}) },
+    headers: {
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...(body ? { 'content-type': 'application/json' } : {}),
+    },
     ...(body ? { body: JSON.stringify(body) } : {}),
   });
   // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
   return { status: answer.status, data: ((await answer.json()) as { data: any }).data };
 }
 
-const login = async (name: string): Promise<string> => (await call(undefined, 'POST', '/auth/login', { login: name, password: DEMO_PASSWORD })).data.access_token;
+const login = async (name: string): Promise<string> =>
+  (await call(undefined, 'POST', '/auth/login', { login: name, password: DEMO_PASSWORD })).data.access_token;
 
 describe.runIf(process.platform === 'linux')('kill -9 of everything after an acknowledgement', () => {
   beforeAll(async () => {
@@ -100,7 +110,11 @@ describe.runIf(process.platform === 'linux')('kill -9 of everything after an ack
     const subject = (await call(teacher, 'GET', '/auth/me')).data.scopes.class_subjects[0].id;
     for (let round = 0; round < ROUNDS; round++) {
       const due = new Date(Date.now() + 86_400_000).toISOString();
-      const { status, data } = await call(teacher, 'POST', '/homework', { class_subject_ids: [subject], title: `round ${round}`, due_at: due });
+      const { status, data } = await call(teacher, 'POST', '/homework', {
+        class_subject_ids: [subject],
+        title: `round ${round}`,
+        due_at: due,
+      });
       expect(status).toBe(202);
       acknowledged.push(data.id);
       await new Promise((resolve) => setTimeout(resolve, random() * 20));
@@ -116,6 +130,7 @@ describe.runIf(process.platform === 'linux')('kill -9 of everything after an ack
       return data.state === 'completed' ? data : undefined;
     });
     expect(run.failed).toBe(0);
-    for (const id of acknowledged) expect((await call(teacher, 'GET', `/homework/${id}`)).data).toMatchObject({ id, pending: false });
+    for (const id of acknowledged)
+      expect((await call(teacher, 'GET', `/homework/${id}`)).data).toMatchObject({ id, pending: false });
   });
 });

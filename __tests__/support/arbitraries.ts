@@ -21,7 +21,7 @@ export const anyJson: fc.Arbitrary<unknown> = fc
   );
 
 /** Values of a column, without null. */
-export function valueOf(column: Column): fc.Arbitrary<unknown> {
+export function valuesOf(column: Column): fc.Arbitrary<unknown> {
   switch (column.type) {
     case 'uuid':
       return fc.uuid();
@@ -56,7 +56,7 @@ export function valueOf(column: Column): fc.Arbitrary<unknown> {
 export const documentOf = (columns: Columns): fc.Arbitrary<Document> =>
   fc.record(
     Object.fromEntries(
-      Object.entries(columns).map(([name, column]) => [name, fc.option(valueOf(column), { nil: null, freq: 5 })]),
+      Object.entries(columns).map(([name, column]) => [name, fc.option(valuesOf(column), { nil: null, freq: 5 })]),
     ),
     { requiredKeys: [] },
   );

@@ -16,7 +16,11 @@ export interface Refs {
 export async function refsOf(school: SchoolHarness): Promise<Refs> {
   const [subject] = await school.rows(`SELECT id, staff_id FROM class_subjects ORDER BY id LIMIT 1`);
   const students = await school.rows(`SELECT id FROM students ORDER BY id LIMIT 50`);
-  return { classSubjectId: subject!.id as string, staffId: subject!.staff_id as string, studentIds: students.map(({ id }) => id as string) };
+  return {
+    classSubjectId: subject!.id as string,
+    staffId: subject!.staff_id as string,
+    studentIds: students.map(({ id }) => id as string),
+  };
 }
 
 export const buildHomework = (refs: Refs, fields: Partial<Homework> = {}): Homework & Record<string, unknown> => ({
@@ -45,7 +49,11 @@ export const buildHomework = (refs: Refs, fields: Partial<Homework> = {}): Homew
   ...fields,
 });
 
-export const buildSubmission = (homeworkId: string, studentId: string, fields: Partial<HomeworkSubmission> = {}): HomeworkSubmission & Record<string, unknown> => ({
+export const buildSubmission = (
+  homeworkId: string,
+  studentId: string,
+  fields: Partial<HomeworkSubmission> = {},
+): HomeworkSubmission & Record<string, unknown> => ({
   id: submissionId(homeworkId, studentId),
   homework_id: homeworkId,
   student_id: studentId,

@@ -41,7 +41,14 @@ export interface LogLine {
 export function createTestLog(): Logger & { lines: LogLine[] } {
   const lines: LogLine[] = [];
   const add = (level: string) => (message: string, fields?: object) => void lines.push({ level, message, fields });
-  const log = { lines, debug: add('debug'), info: add('info'), warn: add('warn'), error: add('error'), child: () => log };
+  const log = {
+    lines,
+    debug: add('debug'),
+    info: add('info'),
+    warn: add('warn'),
+    error: add('error'),
+    child: () => log,
+  };
   return log;
 }
 
@@ -130,14 +137,25 @@ export class SchoolHarness {
   as(login: string | undefined): Call {
     return async (method, path, { body, headers = {} } = {}) => {
       const token = login === undefined ? undefined : await this.token(login);
-      const response = await fetch(`${this.baseUrl}${path.startsWith('/') && !path.startsWith('/api') && !isTop(path) ? `/api/v1${path}` : path}`, {
-        method,
-        headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-        redirect: 'manual',
-      });
+      const response = await fetch(
+        `${this.baseUrl}${path.startsWith('/') && !path.startsWith('/api') && !isTop(path) ? `/api/v1${path}` : path}`,
+        {
+          method,
+          headers: {
+            ...(token ? { authorization: `Bearer ${token}` } : {}),
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...headers,
+          },
+          ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+          redirect: 'manual',
+        },
+      );
       const text = await response.text();
-      return { status: response.status, headers: response.headers, body: text && /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text };
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: text && /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text,
+      };
     };
   }
 

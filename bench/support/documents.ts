@@ -23,7 +23,8 @@ export async function loadRefs(knex: Knex): Promise<Refs> {
 
 const pick = <T>(random: () => number, list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
 const START_MS = Date.UTC(2025, 8, 10, 3);
-const instant = (random: () => number): string => new Date(START_MS + Math.floor(random() * 20 * 86_400_000)).toISOString();
+const instant = (random: () => number): string =>
+  new Date(START_MS + Math.floor(random() * 20 * 86_400_000)).toISOString();
 
 export type Document = Record<string, unknown>;
 
@@ -58,7 +59,12 @@ export function homeworkDocument(random: () => number, refs: Refs, characters: n
 }
 
 /** A student's answer; @param characters of its body */
-export function submissionDocument(random: () => number, refs: Refs, homeworkId: string, characters: number): HomeworkSubmission & Document {
+export function submissionDocument(
+  random: () => number,
+  refs: Refs,
+  homeworkId: string,
+  characters: number,
+): HomeworkSubmission & Document {
   const studentId = pick(random, refs.students);
   const savedAt = instant(random);
   return {

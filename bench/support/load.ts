@@ -97,7 +97,12 @@ export async function closedLoop(target: Target, connections: number, durationMs
 }
 
 /** @param rate requests a second @param connections at most that many are under way; the rest queue, and their wait counts */
-export async function openLoop(target: Target, rate: number, connections: number, durationMs: number): Promise<LoadResult> {
+export async function openLoop(
+  target: Target,
+  rate: number,
+  connections: number,
+  durationMs: number,
+): Promise<LoadResult> {
   const idle = await open(target, connections);
   const all = [...idle];
   const queue: number[] = [];
@@ -134,6 +139,11 @@ export async function openLoop(target: Target, rate: number, connections: number
 
 export function renderRequest(method: string, path: string, headers: Record<string, string>, body: object): Buffer {
   const content = JSON.stringify(body);
-  const lines = Object.entries({ host: 'localhost', 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(content)), ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const lines = Object.entries({
+    host: 'localhost',
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(content)),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${content}`);
 }

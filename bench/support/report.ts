@@ -16,7 +16,8 @@ export const median = (values: readonly number[]): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 };
 
-export const percentile = (values: readonly number[], share: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
+export const percentile = (values: readonly number[], share: number): number =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
 
 const round = (value: number): number => Number(value.toPrecision(4));
 
@@ -29,7 +30,13 @@ export function report(result: Omit<Result, 'environment'>, targets: Targets, en
     bench: result.bench,
     figures: Object.fromEntries(Object.entries(result.figures).map(([name, value]) => [name, round(value)])),
     rounds: result.rounds,
-    environment: { node: process.version, cores: cpus().length, cpu: cpus()[0]?.model, memoryBytes: totalmem(), ...environment },
+    environment: {
+      node: process.version,
+      cores: cpus().length,
+      cpu: cpus()[0]?.model,
+      memoryBytes: totalmem(),
+      ...environment,
+    },
   };
   mkdirSync('bench/results', { recursive: true });
   const file = `bench/results/${result.bench}-${new Date().toISOString().replaceAll(':', '.')}.json`;
@@ -42,7 +49,9 @@ export function report(result: Omit<Result, 'environment'>, targets: Targets, en
     const { least, most } = targets[name] ?? {};
     const wanted = least !== undefined ? `>= ${least}` : most !== undefined ? `<= ${most}` : '';
     const isMet = (least === undefined || value >= least) && (most === undefined || value <= most);
-    process.stdout.write(`${name.padEnd(34)} ${String(value).padStart(9)}  ${wanted.padEnd(9)} ${wanted ? (isMet ? 'met' : 'missed') : ''}\n`);
+    process.stdout.write(
+      `${name.padEnd(34)} ${String(value).padStart(9)}  ${wanted.padEnd(9)} ${wanted ? (isMet ? 'met' : 'missed') : ''}\n`,
+    );
   }
   process.stdout.write(`kept in ${file}\n`);
 }

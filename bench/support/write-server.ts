@@ -5,8 +5,8 @@ import express, { type Express } from 'express';
 import { Redis } from 'ioredis';
 import Joi from 'joi';
 import { newId } from '../../src/lib/ids.ts';
-import { createPostgres } from '../../src/stores/postgres/connect.ts';
 import { homeworkFields } from '../../src/services/homework/homework.entity.ts';
+import { createPostgres } from '../../src/stores/postgres/connect.ts';
 import { openEngine } from './engine.ts';
 
 /**
@@ -52,7 +52,10 @@ function rowOf(body: unknown, staffOf: (classSubject: string) => string) {
   };
 }
 
-function stock(store: (row: ReturnType<typeof rowOf>) => Promise<unknown>, staffOf: (classSubject: string) => string): Express {
+function stock(
+  store: (row: ReturnType<typeof rowOf>) => Promise<unknown>,
+  staffOf: (classSubject: string) => string,
+): Express {
   const app = express();
   app.use(express.json());
   app.post('/api/v1/homework', async (request, response) => {
@@ -68,7 +71,11 @@ const VARIANTS: Record<string, Variant> = {
   ceiling: async () => {
     const { container } = await openEngine({ REDIS_PREFIX: 'bench' }, { workers: false });
     // The same route, parse, login, rules and answer; the write itself is left out.
-    container.engine.buffer.put = async (entity, document) => ({ entity, key: String(document.id), version: Date.now() * 1000 });
+    container.engine.buffer.put = async (entity, document) => ({
+      entity,
+      key: String(document.id),
+      version: Date.now() * 1000,
+    });
     return container.app;
   },
   direct: async (staffOf) => {
@@ -82,7 +89,12 @@ const VARIANTS: Record<string, Variant> = {
       const key = `write_buffer:homework:${row.id}`;
       const content = JSON.stringify(row);
       await redis.set(key, content);
-      await redis.hset(`meta:${key}`, { compressed: 'false', original_size: content.length, timestamp: Date.now(), synced_to_db: 'false' });
+      await redis.hset(`meta:${key}`, {
+        compressed: 'false',
+        original_size: content.length,
+        timestamp: Date.now(),
+        synced_to_db: 'false',
+      });
       await redis.hset(`ptr:homework:${row.id}`, { key, at: Date.now() });
       await queue.add('homework', { key });
     }, staffOf);

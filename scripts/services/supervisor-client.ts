@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { exclusiveAddress, waitUntilReleased } from '../lib/exclusive-socket.mjs';
+import { exclusiveAddress } from '../lib/exclusive-socket.mjs';
 import { projectNode } from './project-node.ts';
 import { type Answer, encodeLine, readLines, type SupervisorOptions } from './protocol.ts';
 import type { ProvidedService, ServiceLog, ServiceName } from './types.ts';
@@ -131,7 +131,3 @@ async function release(options: AcquireOptions, socket: Socket): Promise<void> {
   successor.write(encodeLine({ type: 'release' }));
   await new Promise<void>((resolve) => successor.once('close', () => resolve()).resume());
 }
-
-/** Resolves when no supervisor holds this folder any more. */
-export const waitUntilStopped = (dataDir: string): Promise<void> =>
-  waitUntilReleased(exclusiveAddress('services', dataDir));

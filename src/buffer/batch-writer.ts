@@ -84,10 +84,16 @@ export class BatchWriter {
     return result;
   }
 
-  async #withoutBroken(entity: EntityDefinition, taken: PendingWrite[], result: BatchResult, options: BatchOptions): Promise<PendingWrite[]> {
+  async #withoutBroken(
+    entity: EntityDefinition,
+    taken: PendingWrite[],
+    result: BatchResult,
+    options: BatchOptions,
+  ): Promise<PendingWrite[]> {
     const readable: PendingWrite[] = [];
     // Plain rows are poured as bytes, and a broken payload shows there; all else reads documents on the way.
-    const readsDocuments = entity.kind === 'sheet' || entity.sink.kind !== 'postgres' || entity.parents || entity.uniques;
+    const readsDocuments =
+      entity.kind === 'sheet' || entity.sink.kind !== 'postgres' || entity.parents || entity.uniques;
     for (const write of taken) {
       if (readsDocuments && !write.broken) touch(write);
       if (write.broken) await this.#refuse(entity, write, unreadable(new Error(write.broken)), result, options);
@@ -97,7 +103,11 @@ export class BatchWriter {
   }
 
   /** Children whose parent is still in the buffer: behind a dirty one they stay dirty, behind a failed one they wait. */
-  async #withoutOrphans(entity: EntityDefinition, writes: PendingWrite[], result: BatchResult): Promise<PendingWrite[]> {
+  async #withoutOrphans(
+    entity: EntityDefinition,
+    writes: PendingWrite[],
+    result: BatchResult,
+  ): Promise<PendingWrite[]> {
     const linksOf = (write: PendingWrite) =>
       entity.parents!.flatMap((parent) => {
         const key = write.head ? parent.key(write.head.document) : null;
@@ -113,7 +123,8 @@ export class BatchWriter {
     for (const [index, write] of writes.entries()) {
       const link = links[index]!.find(({ entity: name, key }) => pending.has(`${name} ${key}`));
       if (!link) ready.push(write);
-      else if (pending.get(`${link.entity} ${link.key}`)!.state === 'dirty') leave(write, result, `its ${link.entity} is not stored yet`);
+      else if (pending.get(`${link.entity} ${link.key}`)!.state === 'dirty')
+        leave(write, result, `its ${link.entity} is not stored yet`);
       else {
         const reason = { code: 'PARENT_FAILED', message: `waits for ${link.entity} ${link.key}, which has failed` };
         await this.#deps.failedWrites.record(entity.name, write, reason, { waitingFor: link, nowMs: Date.now() });
@@ -124,7 +135,11 @@ export class BatchWriter {
   }
 
   /** Writes and acknowledges. @returns the writes that the database refuses, with its reasons */
-  async #store(entity: EntityDefinition, ready: PendingWrite[], result: BatchResult): Promise<Map<PendingWrite, RefusalReason>> {
+  async #store(
+    entity: EntityDefinition,
+    ready: PendingWrite[],
+    result: BatchResult,
+  ): Promise<Map<PendingWrite, RefusalReason>> {
     const refusals = new Map<PendingWrite, RefusalReason>();
     if (ready.length === 0) return refusals;
     const { buffer, stores, reservations } = this.#deps;
@@ -135,7 +150,11 @@ export class BatchWriter {
       result.statements += outcome.statements;
       const stored = outcome.stored.map((key) => byKey.get(key)!);
       const { hasWaiting } = await buffer.acknowledge(entity.name, stored);
-      if (entity.uniques) await reservations.end(entity, stored.flatMap(({ head }) => (head ? [head.document] : [])));
+      if (entity.uniques)
+        await reservations.end(
+          entity,
+          stored.flatMap(({ head }) => (head ? [head.document] : [])),
+        );
       for (const { writes } of stored) {
         result.stored++;
         result.superseded += writes - 1;
@@ -155,7 +174,13 @@ export class BatchWriter {
     if (released > 0) await this.#deps.onReleased();
   }
 
-  async #refuse(entity: EntityDefinition, write: PendingWrite, reason: RefusalReason, result: BatchResult, { replayJobId }: BatchOptions): Promise<void> {
+  async #refuse(
+    entity: EntityDefinition,
+    write: PendingWrite,
+    reason: RefusalReason,
+    result: BatchResult,
+    { replayJobId }: BatchOptions,
+  ): Promise<void> {
     const { failedWrites, failedJobId, onFailed, log } = this.#deps;
     const jobId = replayJobId ?? failedJobId(entity.name, write.key, write.version);
     const record = await failedWrites.record(entity.name, write, reason, { jobId, nowMs: Date.now() });

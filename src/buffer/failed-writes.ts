@@ -129,7 +129,10 @@ export class FailedWrites {
     const receipt =
       entity.kind === 'sheet'
         ? await this.#buffer.putSheet(entity.name, record.key, document, fields ?? [], options)
-        : await this.#buffer.put(entity.name, document, { ...options, isTombstone: write?.head?.header.isTombstone ?? false });
+        : await this.#buffer.put(entity.name, document, {
+            ...options,
+            isTombstone: write?.head?.header.isTombstone ?? false,
+          });
     const repaired: FailedWrite = { ...record, version: receipt.version };
     await this.update(record, repaired);
     return repaired;
@@ -150,7 +153,8 @@ export class FailedWrites {
    */
   async discard(record: FailedWrite, by: string, reason: string, nowMs: number): Promise<FailedWrite[]> {
     const [write] = await this.#buffer.fetch(record.entity, [record.key]);
-    const isCurrent = write?.version === record.version && (await this.update(record, { ...record, resolvedBy: by, reason }));
+    const isCurrent =
+      write?.version === record.version && (await this.update(record, { ...record, resolvedBy: by, reason }));
     if (!write || !isCurrent) throw new StaleVersionError(write?.version ?? 0);
     const { cleared } = await this.#buffer.acknowledge(record.entity, [write], 'discarded');
     if (cleared === 0) throw new StaleVersionError(write.version);

@@ -47,21 +47,32 @@ export async function readDurability(redis: Redis, requiredFsync: GuardOptions['
   const appendonly = append.get('appendonly') === 'yes';
   const appendfsync = append.get('appendfsync') ?? 'unknown';
   const maxmemoryPolicy = memory.get('maxmemory-policy') ?? 'unknown';
-  const limit = (suffix: string): number => Number(hashes.get(`hash-max-listpack-${suffix}`) ?? hashes.get(`hash-max-ziplist-${suffix}`) ?? 0);
+  const limit = (suffix: string): number =>
+    Number(hashes.get(`hash-max-listpack-${suffix}`) ?? hashes.get(`hash-max-ziplist-${suffix}`) ?? 0);
   const problems: string[] = [];
   if (!appendonly) problems.push('Redis has no append-only file (appendonly no): set appendonly yes');
-  else if (appendfsync === 'no' && requiredFsync !== 'any') problems.push('appendfsync is "no": set appendfsync always');
+  else if (appendfsync === 'no' && requiredFsync !== 'any')
+    problems.push('appendfsync is "no": set appendfsync always');
   else if (appendfsync !== 'always' && requiredFsync === 'always') {
     problems.push(`appendfsync is "${appendfsync}", REDIS_APPENDFSYNC_REQUIRED asks for always`);
   }
-  if (maxmemoryPolicy !== 'noeviction') problems.push(`maxmemory-policy is "${maxmemoryPolicy}": set maxmemory-policy noeviction`);
+  if (maxmemoryPolicy !== 'noeviction')
+    problems.push(`maxmemory-policy is "${maxmemoryPolicy}": set maxmemory-policy noeviction`);
   const warnings: string[] = [];
   if (limit('entries') < WANTED_HASH_LIMIT || limit('value') < WANTED_HASH_LIMIT) {
     warnings.push(
       `hash-max-ziplist-entries/-value are ${limit('entries')}/${limit('value')}: raise both to ${WANTED_HASH_LIMIT} or buckets need more memory`,
     );
   }
-  return { appendonly, appendfsync, maxmemoryPolicy, hashMaxEntries: limit('entries'), hashMaxValueBytes: limit('value'), problems, warnings };
+  return {
+    appendonly,
+    appendfsync,
+    maxmemoryPolicy,
+    hashMaxEntries: limit('entries'),
+    hashMaxValueBytes: limit('value'),
+    problems,
+    warnings,
+  };
 }
 
 /**
@@ -78,7 +89,11 @@ export class BufferGuard {
   #usedBytes = 0;
   #limitBytes = 0;
 
-  constructor(redis: Redis, options: GuardOptions, onChange: (what: { pressure?: Pressure; problems?: string[] }) => void = () => {}) {
+  constructor(
+    redis: Redis,
+    options: GuardOptions,
+    onChange: (what: { pressure?: Pressure; problems?: string[] }) => void = () => {},
+  ) {
     this.#redis = redis;
     this.#options = options;
     this.#onChange = onChange;
@@ -138,7 +153,8 @@ export class BufferGuard {
     this.#usedBytes = read('used_memory');
     this.#limitBytes = read('maxmemory') || this.#options.fallbackBytes;
     const share = this.#usedBytes / this.#limitBytes;
-    const pressure: Pressure = share >= this.#options.hardShare ? 'hard' : share >= this.#options.softShare ? 'soft' : 'normal';
+    const pressure: Pressure =
+      share >= this.#options.hardShare ? 'hard' : share >= this.#options.softShare ? 'soft' : 'normal';
     if (pressure !== this.#pressure) {
       this.#pressure = pressure;
       this.#onChange({ pressure });

@@ -1,5 +1,5 @@
-import { type Column, type Columns, type Document } from '../lib/entity.ts';
 import type { ColumnWriter } from '../lib/column-writer.ts';
+import type { Column, Columns, Document } from '../lib/entity.ts';
 import { fromField } from './keys.ts';
 
 /**
@@ -189,7 +189,11 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
   jsonb: [(value, out) => out.text(JSON.stringify(value)), unreachable, unreachable],
   int: integer,
   bigint: integer,
-  boolean: [(value, out) => out.byte(value ? 1 : 0), (input) => input.byte() === 1, (input, target) => target.boolean(input.byte() === 1)],
+  boolean: [
+    (value, out) => out.byte(value ? 1 : 0),
+    (input) => input.byte() === 1,
+    (input, target) => target.boolean(input.byte() === 1),
+  ],
   date: [
     (value, out) => {
       const days = (Date.parse(value as string) - EPOCH_MS) / DAY_MS;

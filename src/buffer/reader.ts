@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Cache } from '../cache/cache.ts';
 import { type Document, type EntityDefinition, keyOf } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
-import { compareDocuments, type Condition, isAfter, matches, type Position, type Sort } from '../stores/postgres/conditions.ts';
+import {
+  type Condition,
+  compareDocuments,
+  isAfter,
+  matches,
+  type Position,
+  type Sort,
+} from '../stores/postgres/conditions.ts';
 import type { Row, Rows } from '../stores/postgres/rows.ts';
 import type { PendingDocument, WriteBuffer } from './write-buffer.ts';
 
@@ -125,7 +132,11 @@ export class Reader {
     const spare = 2 ** Math.ceil(Math.log2(Math.max(pending.length, MIN_SPARE_ROWS)));
     const pageQuery = { where, sort, ...(after ? { after } : {}), limit: limit + 1 + spare };
     const epoch = await this.#buffer.epoch(entity.name);
-    const { value: rows, source, staleBecause } = await this.#cache.get<Row[]>({
+    const {
+      value: rows,
+      source,
+      staleBecause,
+    } = await this.#cache.get<Row[]>({
       name: `list:${entity.name}:${epoch}:${fingerprint(pageQuery)}`,
       ttlSeconds: CACHE_SECONDS,
       staleSeconds: STALE_SECONDS,
@@ -138,7 +149,9 @@ export class Reader {
     const fresh = live(entity, pending, where)
       .filter(({ document }) => !after || isAfter(entity, sort, document, after))
       .map(({ document, header }): Found => ({ document, version: header.version, source: 'buffer', isPending: true }));
-    const items = [...stored, ...fresh].sort((a, b) => compareDocuments(entity, sort, a.document, b.document)).slice(0, limit + 1);
+    const items = [...stored, ...fresh]
+      .sort((a, b) => compareDocuments(entity, sort, a.document, b.document))
+      .slice(0, limit + 1);
     const hasMore = items.length > limit;
     const page = items.slice(0, limit);
     const last = page.at(-1)?.document;
@@ -152,7 +165,11 @@ export class Reader {
   async count(query: Pick<ListQuery, 'entity' | 'relation' | 'where'>): Promise<number> {
     const entity = this.#registry.get(query.entity);
     const { where, pending } = await this.#overlay(entity, query);
-    const stored = await this.#rows.count(entity, where, pending.map(({ document }) => String(document.id)));
+    const stored = await this.#rows.count(
+      entity,
+      where,
+      pending.map(({ document }) => String(document.id)),
+    );
     return stored + live(entity, pending, where).length;
   }
 
@@ -163,7 +180,12 @@ export class Reader {
   }
 }
 
-const live = (entity: EntityDefinition, pending: readonly PendingDocument[], where: readonly Condition[]): PendingDocument[] =>
+const live = (
+  entity: EntityDefinition,
+  pending: readonly PendingDocument[],
+  where: readonly Condition[],
+): PendingDocument[] =>
   pending.filter(({ document, header }) => !header.isTombstone && matches(entity, document, where));
 
-const fingerprint = (query: object): string => createHash('sha256').update(JSON.stringify(query)).digest('base64url').slice(0, 22);
+const fingerprint = (query: object): string =>
+  createHash('sha256').update(JSON.stringify(query)).digest('base64url').slice(0, 22);

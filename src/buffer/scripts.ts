@@ -18,7 +18,11 @@ export class BufferScripts {
     for (const name of ['put', 'acknowledge', 'park', 'collect']) {
       redis.defineCommand(`buffer_${name}`, { lua: `${header}\n${read(name)}` });
     }
-    redis.defineCommand('buffer_entries', { lua: "return redis.call('HGETALL', KEYS[1])", numberOfKeys: 1, readOnly: true });
+    redis.defineCommand('buffer_entries', {
+      lua: "return redis.call('HGETALL', KEYS[1])",
+      numberOfKeys: 1,
+      readOnly: true,
+    });
     redis.defineCommand('buffer_amend', { lua: read('amend'), numberOfKeys: 1 });
     redis.defineCommand('buffer_release', { lua: read('release'), numberOfKeys: 1 });
     redis.defineCommand('buffer_reserve', { lua: read('reserve'), numberOfKeys: 1 });

@@ -223,7 +223,9 @@ export class WriteBuffer {
   async #relationMembers({ name }: EntityDefinition, column: string, values: readonly string[]): Promise<Buffer[]> {
     const shards = Array.from({ length: this.keys.shards }, (_, shard) => shard);
     const members = await Promise.all(
-      shards.flatMap((shard) => values.map((value) => this.#redis.hkeysBuffer(`${this.keys.relationPrefix(shard, name)}${column}:${value}`))),
+      shards.flatMap((shard) =>
+        values.map((value) => this.#redis.hkeysBuffer(`${this.keys.relationPrefix(shard, name)}${column}:${value}`)),
+      ),
     );
     return members.flat();
   }
@@ -333,7 +335,14 @@ export class WriteBuffer {
     const warmSeconds = resolution === 'stored' ? jitter(entity.warmSeconds ?? this.#warmSeconds) : 0;
     const isSheet = entity.kind === 'sheet' ? 1 : 0;
     const prefixes = [this.keys.warmPrefix(shard, entity.name), this.keys.relationPrefix(shard, entity.name)];
-    return this.scripts.acknowledge(list.keys, [entity.name, resolution, ...prefixes, warmSeconds, isSheet, out.take()]);
+    return this.scripts.acknowledge(list.keys, [
+      entity.name,
+      resolution,
+      ...prefixes,
+      warmSeconds,
+      isSheet,
+      out.take(),
+    ]);
   }
 
   /**
@@ -402,7 +411,8 @@ export class WriteBuffer {
         ]);
         total.failed += failed;
         const oldestMs = oldest[1] === undefined ? undefined : Number(oldest[1]);
-        if (oldestMs !== undefined && (total.oldestMs === undefined || oldestMs < total.oldestMs)) total.oldestMs = oldestMs;
+        if (oldestMs !== undefined && (total.oldestMs === undefined || oldestMs < total.oldestMs))
+          total.oldestMs = oldestMs;
         totals.set(name, total);
       }
     }
@@ -412,7 +422,9 @@ export class WriteBuffer {
   /** Rises with every sync of the entity: answers cached under an older epoch are no longer used. */
   async epoch(entityName: string): Promise<number> {
     const epochs = await Promise.all(
-      Array.from({ length: this.keys.shards }, (_, shard) => this.#redis.hget(this.keys.counters(shard), `${entityName}:epoch`)),
+      Array.from({ length: this.keys.shards }, (_, shard) =>
+        this.#redis.hget(this.keys.counters(shard), `${entityName}:epoch`),
+      ),
     );
     return epochs.reduce((sum, epoch) => sum + Number(epoch ?? 0), 0);
   }
@@ -462,7 +474,9 @@ export class WriteBuffer {
       bucket,
       base: options.base ?? 0,
       ...(options.ifMatch === undefined ? {} : { ifMatch: options.ifMatch }),
-      relationKeys: relationsOf(entity, (column) => document[column]).map((name) => this.keys.relationPrefix(shard, entity.name) + name),
+      relationKeys: relationsOf(entity, (column) => document[column]).map(
+        (name) => this.keys.relationPrefix(shard, entity.name) + name,
+      ),
       relationMember: field ?? EMPTY,
       entries,
     };
@@ -474,12 +488,19 @@ export class WriteBuffer {
   async #pendingInBucket(entity: EntityDefinition, bucket: string, shard?: number): Promise<PendingDocument[]> {
     const at = shard ?? this.keys.shardOf(bucket);
     const found = await this.#entriesIn(this.keys.bucket(at, entity.name, bucket));
-    const entries = await Promise.all(found.map(({ field, entry }) => this.#readable(entity, this.keys.keyAt(entity, bucket, field), at, entry)));
+    const entries = await Promise.all(
+      found.map(({ field, entry }) => this.#readable(entity, this.keys.keyAt(entity, bucket, field), at, entry)),
+    );
     return entries.filter((entry) => entry !== undefined);
   }
 
   /** A pending document for a list; undefined when its bytes are broken, which must not take its neighbours away. */
-  async #readable(entity: EntityDefinition, key: string, shard: number, bytes: Buffer): Promise<PendingDocument | undefined> {
+  async #readable(
+    entity: EntityDefinition,
+    key: string,
+    shard: number,
+    bytes: Buffer,
+  ): Promise<PendingDocument | undefined> {
     try {
       const entry = await this.#open(entity, key, shard, bytes);
       return { key, header: entry.header, document: entry.document };
@@ -496,7 +517,10 @@ export class WriteBuffer {
 
   async #entriesIn(bucketKey: string): Promise<{ field: Buffer; entry: Buffer }[]> {
     const flat = await this.scripts.entries(bucketKey);
-    return Array.from({ length: flat.length / 2 }, (_, index) => ({ field: flat[index * 2]!, entry: flat[index * 2 + 1]! }));
+    return Array.from({ length: flat.length / 2 }, (_, index) => ({
+      field: flat[index * 2]!,
+      entry: flat[index * 2 + 1]!,
+    }));
   }
 
   /** One key's entries as a batch takes them; sheets and damaged entries load what they need. */
@@ -508,7 +532,13 @@ export class WriteBuffer {
   ): Promise<PendingWrite | undefined> {
     if (found.length === 0) return undefined;
     const member = entity.fields;
-    if (member) await this.#codec.load(shard, found.map(({ entry }) => entry)).catch(() => {});
+    if (member)
+      await this.#codec
+        .load(
+          shard,
+          found.map(({ entry }) => entry),
+        )
+        .catch(() => {});
     const write: PendingWrite = {
       key,
       shard,
@@ -528,7 +558,6 @@ export class WriteBuffer {
           const name = fromField(field, member.columns[member.key]!.type === 'uuid');
           write.fields.set(name, this.#codec.open(entry, { [member.key]: name }));
         }
-
       } catch (error) {
         write.broken = (error as Error).message;
       }
@@ -543,17 +572,21 @@ export class WriteBuffer {
 
   #announce(writes: readonly BufferWrite[], shard: number): void {
     for (const [entity, group] of Map.groupBy(writes, (write) => write.entity)) {
-      this.#listener(entity, group.map((write) => write.key), shard);
+      this.#listener(
+        entity,
+        group.map((write) => write.key),
+        shard,
+      );
     }
   }
 }
 
 /** `column:value` of each relation; one that is the bucket itself needs no index of its own. */
-function relationsOf(entity: EntityDefinition, valueOf: (column: string) => unknown): string[] {
+function relationsOf(entity: EntityDefinition, read: (column: string) => unknown): string[] {
   const names: string[] = [];
   for (const column of entity.relations ?? []) {
     const isBucket = entity.kind === 'document' && entity.key.length > 1 && entity.key[0] === column;
-    const value = isBucket ? null : valueOf(column);
+    const value = isBucket ? null : read(column);
     if (value !== undefined && value !== null) names.push(`${column}:${value}`);
   }
   return names;

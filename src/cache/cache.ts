@@ -36,7 +36,11 @@ export class Cache {
   readonly #loading = new Map<string, Promise<unknown>>();
   readonly #observe: (name: string, isHit: boolean) => void;
 
-  constructor(redis: Redis, keyOf: (name: string) => string, observe: (name: string, isHit: boolean) => void = () => {}) {
+  constructor(
+    redis: Redis,
+    keyOf: (name: string) => string,
+    observe: (name: string, isHit: boolean) => void = () => {},
+  ) {
     this.#redis = redis;
     this.#keyOf = keyOf;
     this.#observe = observe;
@@ -65,7 +69,12 @@ export class Cache {
       names.map((name) => {
         const key = this.#keyOf(name);
         this.#loading.delete(key);
-        return this.#redis.multi().del(key).incr(generationOf(key)).expire(generationOf(key), GENERATION_SECONDS).exec();
+        return this.#redis
+          .multi()
+          .del(key)
+          .incr(generationOf(key))
+          .expire(generationOf(key), GENERATION_SECONDS)
+          .exec();
       }),
     );
   }
@@ -87,7 +96,9 @@ export class Cache {
     const content = JSON.stringify({ value, freshUntilMs: Date.now() + ttl * 1000 });
     const commands = this.#redis as unknown as { cache_store(...args: (string | number)[]): Promise<number> };
     // A cache that cannot be written slows reads down; it must not fail them.
-    await commands.cache_store(key, generationOf(key), generation, content, Math.ceil(ttl + staleSeconds)).catch(() => 0);
+    await commands
+      .cache_store(key, generationOf(key), generation, content, Math.ceil(ttl + staleSeconds))
+      .catch(() => 0);
     return value;
   }
 }

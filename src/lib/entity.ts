@@ -145,7 +145,8 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
   }
   for (const column of definition.relations ?? []) {
     // The index of a relation holds the key's last part; the first is known only where the relation is that part.
-    if (definition.kind === 'document' && key.length > 1 && column !== key[0]) fail(`relation ${column} is not the first part of the key`);
+    if (definition.kind === 'document' && key.length > 1 && column !== key[0])
+      fail(`relation ${column} is not the first part of the key`);
   }
   const { sink } = definition;
   if (sink.kind === 'postgres') {

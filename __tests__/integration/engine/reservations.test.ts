@@ -12,11 +12,17 @@ describe('reservations of unique values', () => {
     const other = await h.startProcess();
     for (let round = 0; round < 10; round++) {
       const name = nameOf();
-      const outcomes = await Promise.allSettled(Array.from({ length: 8 }, (_, index) => h.putUnique('club', clubOf(name), index % 2 === 0 ? h : other)));
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 8 }, (_, index) => h.putUnique('club', clubOf(name), index % 2 === 0 ? h : other)),
+      );
       expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-      for (const outcome of outcomes) if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(ValueTakenError);
+      for (const outcome of outcomes)
+        if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(ValueTakenError);
     }
-    await h.flush('club', (await h.dirty()).map((key) => key.split(' ')[1]!));
+    await h.flush(
+      'club',
+      (await h.dirty()).map((key) => key.split(' ')[1]!),
+    );
     expect(await h.engine.failedWrites.list()).toEqual([]);
     await other.close();
   });
@@ -30,7 +36,10 @@ describe('reservations of unique values', () => {
     // The constraint has taken over: the reservation is free, the row speaks.
     const second = clubOf(String(club.name));
     await h.putUnique('club', second);
-    expect((await h.flush('club', [String(second.id)])).failure).toMatchObject({ code: '23505', constraint: 'clubs_name_uq' });
+    expect((await h.flush('club', [String(second.id)])).failure).toMatchObject({
+      code: '23505',
+      constraint: 'clubs_name_uq',
+    });
   });
 
   it('a value given up before it was stored is free once its successor is', async () => {

@@ -1,4 +1,4 @@
-import { deflateRawSync, inflateRawSync, zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib';
+import { constants, deflateRawSync, inflateRawSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import * as mongoZstd from '@mongodb-js/zstd';
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
@@ -61,7 +61,8 @@ const deflateDictionary: Codec = {
   id: 5,
   name: 'deflate-dict',
   encode: (texts, dictionary) => deflateRawSync(texts, { dictionary, level: 6, chunkSize: chunkFor(texts.length) }),
-  decode: (data, dictionary) => inflateRawSync(data, { dictionary, chunkSize: chunkFor(data.length * 4), maxOutputLength: MAX_TEXT_BYTES }),
+  decode: (data, dictionary) =>
+    inflateRawSync(data, { dictionary, chunkSize: chunkFor(data.length * 4), maxOutputLength: MAX_TEXT_BYTES }),
 };
 
 export const CODECS: readonly Codec[] = [none, snappyCodec, lz4Codec, zstd, zstdDictionary, deflateDictionary];

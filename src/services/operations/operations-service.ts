@@ -1,8 +1,8 @@
 import { replay } from '../../../queues/failed-jobs.ts';
 import { requestSync } from '../../../queues/request-sync.ts';
 import type { SyncRun } from '../../../queues/sync-runs.ts';
-import { type FailedWrite, parseFailedWriteId } from '../../buffer/failed-writes.ts';
 import { CODECS } from '../../buffer/codec/codecs.ts';
+import { type FailedWrite, parseFailedWriteId } from '../../buffer/failed-writes.ts';
 import { HEADER_BYTES } from '../../buffer/header.ts';
 import type { Engine } from '../../engine.ts';
 import { NotFoundError, ValidationError } from '../../errors/catalogue.ts';
@@ -18,7 +18,9 @@ const toView = ({ firstAtMs, lastAtMs, resolvedAtMs, waitingFor, jobId, resolved
   job_id: jobId ?? null,
   first_at: new Date(firstAtMs).toISOString(),
   last_at: new Date(lastAtMs).toISOString(),
-  ...(resolvedAtMs === undefined ? {} : { resolved_at: new Date(resolvedAtMs).toISOString(), resolved_by: resolvedBy ?? null }),
+  ...(resolvedAtMs === undefined
+    ? {}
+    : { resolved_at: new Date(resolvedAtMs).toISOString(), resolved_by: resolvedBy ?? null }),
 });
 
 /** What operators and admins see and do: the buffer, sync runs, failed writes. Everything they change is audited. */
@@ -53,7 +55,13 @@ export class OperationsService {
   async entry(entityName: string, key: string) {
     const { buffer, registry } = this.#engine;
     const entity = registry.find(entityName);
-    if (!entity) throw new NotFoundError(`no entity "${entityName}"; known are ${registry.all().map(({ name }) => name).join(', ')}`);
+    if (!entity)
+      throw new NotFoundError(
+        `no entity "${entityName}"; known are ${registry
+          .all()
+          .map(({ name }) => name)
+          .join(', ')}`,
+      );
     const [write] = await buffer.fetch(entity.name, [key]).catch(() => []);
     if (!write) throw new NotFoundError(`${entity.name} ${key} is not in the buffer`);
     const parts = [...(write.head ? [['document', write.head] as const] : []), ...write.fields];
@@ -83,7 +91,11 @@ export class OperationsService {
 
   async sync(caller: Caller): Promise<string> {
     const runId = await requestSync(this.#engine.queues, 'admin');
-    await this.#activity.record(caller, { service: 'operations', action: 'sync.request', entity: { type: 'sync_run', id: runId } });
+    await this.#activity.record(caller, {
+      service: 'operations',
+      action: 'sync.request',
+      entity: { type: 'sync_run', id: runId },
+    });
     return runId;
   }
 
@@ -100,13 +112,29 @@ export class OperationsService {
     return { id, state: state === 'completed' ? 'completed' : 'waiting' };
   }
 
-  async failedWrites({ entity, limit, after, resolved }: { entity?: string; limit: number; after?: string; resolved: boolean }) {
+  async failedWrites({
+    entity,
+    limit,
+    after,
+    resolved,
+  }: {
+    entity?: string;
+    limit: number;
+    after?: string;
+    resolved: boolean;
+  }) {
     const { failedWrites } = this.#engine;
     this.#requireEntity(entity);
-    const all = resolved ? (await failedWrites.resolved(1_000)).filter((record) => !entity || record.entity === entity) : await failedWrites.list(entity);
+    const all = resolved
+      ? (await failedWrites.resolved(1_000)).filter((record) => !entity || record.entity === entity)
+      : await failedWrites.list(entity);
     const start = after ? all.findIndex(({ id }) => id === after) + 1 : 0;
     const page = all.slice(start, start + limit);
-    return { items: page.map(toView), total: all.length, next: start + limit < all.length ? page.at(-1)?.id : undefined };
+    return {
+      items: page.map(toView),
+      total: all.length,
+      next: start + limit < all.length ? page.at(-1)?.id : undefined,
+    };
   }
 
   async failedWrite(id: string) {
@@ -131,17 +159,24 @@ export class OperationsService {
     const [write] = await buffer.fetch(record.entity, [record.key]);
     if (!write) throw new NotFoundError();
     const before = write.broken ? {} : (write.head?.document ?? {});
-    const known = Object.fromEntries(entity.key.map((column, index) => [column, before[column] ?? record.key.split(':')[index]]));
+    const known = Object.fromEntries(
+      entity.key.map((column, index) => [column, before[column] ?? record.key.split(':')[index]]),
+    );
     const after = validated(entity, 'document', { ...before, ...document, ...known });
     const member = entity.fields?.key;
-    const changed = (fields ?? []).map((field) => validated(entity, 'field', { ...write.fields.get(String(field[member!]))?.document, ...field }));
+    const changed = (fields ?? []).map((field) =>
+      validated(entity, 'field', { ...write.fields.get(String(field[member!]))?.document, ...field }),
+    );
     const repaired = await failedWrites.repair(record, after, changed);
     await this.#activity.record(caller, {
       service: 'operations',
       action: 'failed_write.repair',
       entity: { type: record.entity, id: record.key },
       before: { version: record.version, code: record.code },
-      after: { version: repaired.version, changed: [...Object.keys(document), ...(fields ?? []).map((field) => String(field[member!]))] },
+      after: {
+        version: repaired.version,
+        changed: [...Object.keys(document), ...(fields ?? []).map((field) => String(field[member!]))],
+      },
     });
     return this.failedWrite(id);
   }
@@ -150,7 +185,11 @@ export class OperationsService {
     const { queues, failedWrites } = this.#engine;
     const record = await this.#record(id);
     const jobId = await replay(queues, failedWrites, record);
-    await this.#activity.record(caller, { service: 'operations', action: 'failed_write.replay', entity: { type: record.entity, id: record.key } });
+    await this.#activity.record(caller, {
+      service: 'operations',
+      action: 'failed_write.replay',
+      entity: { type: record.entity, id: record.key },
+    });
     return { entity: record.entity, key: record.key, jobId };
   }
 
@@ -181,7 +220,17 @@ export class OperationsService {
   #requireEntity(name: string | undefined): void {
     const { registry } = this.#engine;
     if (name && !registry.find(name)) {
-      throw new ValidationError({ errors: [{ pointer: '/query/entity', detail: `must be one of ${registry.all().map((entity) => entity.name).join(', ')}` }] });
+      throw new ValidationError({
+        errors: [
+          {
+            pointer: '/query/entity',
+            detail: `must be one of ${registry
+              .all()
+              .map((entity) => entity.name)
+              .join(', ')}`,
+          },
+        ],
+      });
     }
   }
 
@@ -196,5 +245,7 @@ function validated(entity: EntityDefinition, part: 'document' | 'field', documen
   const schema = part === 'field' ? entity.fieldSchema : entity.schema;
   const { error, value } = schema!.validate(document, { abortEarly: false, errors: { label: false } });
   if (!error) return value;
-  throw new ValidationError({ errors: error.details.map(({ path, message }) => ({ pointer: `/${part}/${path.join('/')}`, detail: message })) });
+  throw new ValidationError({
+    errors: error.details.map(({ path, message }) => ({ pointer: `/${part}/${path.join('/')}`, detail: message })),
+  });
 }

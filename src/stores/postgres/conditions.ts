@@ -39,7 +39,8 @@ const columnOf = (entity: EntityDefinition, name: string): Column => {
 
 export function conditionSql(entity: EntityDefinition, { column: name, op, value }: Condition): SqlPart {
   const column = columnOf(entity, name);
-  if (op === 'null' || op === 'notNull') return { sql: `"${name}" IS ${op === 'null' ? '' : 'NOT '}NULL`, bindings: [] };
+  if (op === 'null' || op === 'notNull')
+    return { sql: `"${name}" IS ${op === 'null' ? '' : 'NOT '}NULL`, bindings: [] };
   if (op === 'in') return { sql: `"${name}" = ANY(?::${castOf(column)}[])`, bindings: [value] };
   return { sql: `"${name}"${collate(column)} ${OPERATORS[op]} ?::${castOf(column)}`, bindings: [value] };
 }
@@ -48,7 +49,11 @@ export const orderSql = (entity: EntityDefinition, { column: name, direction }: 
   `"${name}"${collate(columnOf(entity, name))} ${direction}, "id" ${direction}`;
 
 /** Rows behind a position. Nulls are larger than all values, so they come last, or first when descending. */
-export function afterSql(entity: EntityDefinition, { column: name, direction }: Sort, { value, id }: Position): SqlPart {
+export function afterSql(
+  entity: EntityDefinition,
+  { column: name, direction }: Sort,
+  { value, id }: Position,
+): SqlPart {
   const column = columnOf(entity, name);
   const operator = direction === 'asc' ? '>' : '<';
   if (value === null || value === undefined) {
@@ -68,35 +73,38 @@ export function compareValues(column: Column, a: unknown, b: unknown): number {
   return a < b ? -1 : 1;
 }
 
-export function matches(entity: EntityDefinition, document: Document, conditions: readonly Condition[]): boolean {
-  return conditions.every(({ column: name, op, value }) => {
-    const own = document[name] ?? null;
-    if (op === 'null') return own === null;
-    if (op === 'notNull') return own !== null;
-    if (own === null) return false;
-    const column = columnOf(entity, name);
-    if (op === 'in') return (value as unknown[]).includes(own);
-    const order = compareValues(column, own, value);
-    switch (op) {
-      case 'eq':
-        return order === 0;
-      case 'ne':
-        return order !== 0;
-      case 'lt':
-        return order < 0;
-      case 'lte':
-        return order <= 0;
-      case 'gt':
-        return order > 0;
-      case 'gte':
-        return order >= 0;
-    }
-  });
+export const matches = (entity: EntityDefinition, document: Document, conditions: readonly Condition[]): boolean =>
+  conditions.every((condition) => holds(entity, document, condition));
+
+function holds(entity: EntityDefinition, document: Document, { column: name, op, value }: Condition): boolean {
+  const own = document[name] ?? null;
+  if (op === 'null') return own === null;
+  if (op === 'notNull') return own !== null;
+  if (own === null) return false;
+  const column = columnOf(entity, name);
+  if (op === 'in') return (value as unknown[]).includes(own);
+  const order = compareValues(column, own, value);
+  switch (op) {
+    case 'eq':
+      return order === 0;
+    case 'ne':
+      return order !== 0;
+    case 'lt':
+      return order < 0;
+    case 'lte':
+      return order <= 0;
+    case 'gt':
+      return order > 0;
+    case 'gte':
+      return order >= 0;
+  }
 }
 
 /** Order of two documents in a list: the sort column, then the id. */
 export function compareDocuments(entity: EntityDefinition, sort: Sort, a: Document, b: Document): number {
-  const order = compareValues(columnOf(entity, sort.column), a[sort.column], b[sort.column]) || compareValues({ type: 'uuid' }, a.id, b.id);
+  const order =
+    compareValues(columnOf(entity, sort.column), a[sort.column], b[sort.column]) ||
+    compareValues({ type: 'uuid' }, a.id, b.id);
   return sort.direction === 'asc' ? order : -order;
 }
 

@@ -1,6 +1,14 @@
 import type { Knex } from 'knex';
 import { type Document, type EntityDefinition, keyParts, type PostgresSink } from '../../lib/entity.ts';
-import { afterSql, type Condition, conditionSql, orderSql, type Position, type Sort, type SqlPart } from './conditions.ts';
+import {
+  afterSql,
+  type Condition,
+  conditionSql,
+  orderSql,
+  type Position,
+  type Sort,
+  type SqlPart,
+} from './conditions.ts';
 
 /** A stored row as a document. */
 export interface Row {
@@ -35,7 +43,9 @@ export class Rows {
     const sink = target(entity);
     const parts = keyParts(entity, key);
     const rows = await this.#select(entity, {
-      sql: `${Object.keys(parts).map((name) => `"${name}" = ?`).join(' AND ')}${sink.softDelete ? ` AND "${sink.softDelete}" IS NULL` : ''}`,
+      sql: `${Object.keys(parts)
+        .map((name) => `"${name}" = ?`)
+        .join(' AND ')}${sink.softDelete ? ` AND "${sink.softDelete}" IS NULL` : ''}`,
       bindings: Object.values(parts),
     });
     return rows[0];
@@ -63,7 +73,10 @@ export class Rows {
     const parts = this.#parts(entity, where);
     if (except.length > 0) parts.push({ sql: '"id" <> ALL(?::uuid[])', bindings: [except] });
     const { sql, bindings } = join(parts);
-    const result = await this.#knex.raw(`SELECT count(*)::int AS count FROM "${target(entity).table}" WHERE ${sql}`, bindings as Knex.Value[]);
+    const result = await this.#knex.raw(
+      `SELECT count(*)::int AS count FROM "${target(entity).table}" WHERE ${sql}`,
+      bindings as Knex.Value[],
+    );
     return result.rows[0].count;
   }
 
@@ -78,13 +91,19 @@ export class Rows {
     const { table, version, links } = target(entity);
     const columns = Object.keys(entity.columns);
     const selected = columns.map((name) => (name === links?.column ? linksSql(table, links) : `"${name}"`));
-    const result = await this.#knex.raw(`SELECT ${selected.join(', ')}, "${version}" FROM "${table}" WHERE ${sql} ${tail}`, bindings as Knex.Value[]);
+    const result = await this.#knex.raw(
+      `SELECT ${selected.join(', ')}, "${version}" FROM "${table}" WHERE ${sql} ${tail}`,
+      bindings as Knex.Value[],
+    );
     return (result.rows as Document[]).map((row) => split(row, columns, version));
   }
 }
 
 /** The ids of a row's links as one value; null when it has none. */
-function linksSql(table: string, { column, table: linkTable, ownerId, memberId, position, since }: NonNullable<PostgresSink['links']>): string {
+function linksSql(
+  table: string,
+  { column, table: linkTable, ownerId, memberId, position, since }: NonNullable<PostgresSink['links']>,
+): string {
   const isCurrent = since ? ` AND link."${since}" = "${table}"."${since}"` : '';
   return `(SELECT jsonb_agg(link."${memberId}" ORDER BY link."${position ?? memberId}") FROM "${linkTable}" link
     WHERE link."${ownerId}" = "${table}"."id"${isCurrent}) AS "${column}"`;

@@ -1,4 +1,4 @@
-import { type AnyBulkWriteOperation, type Db, type Document as MongoDocument, MongoBulkWriteError } from 'mongodb';
+import { type AnyBulkWriteOperation, type Db, MongoBulkWriteError, type Document as MongoDocument } from 'mongodb';
 import { classifyMongoError, reasonOf } from '../../errors/driver-errors.ts';
 import type { Document, EntityDefinition, MongoSink as MongoTarget } from '../../lib/entity.ts';
 import type { BatchOutcome, Sink, StoreWrite } from './sink.ts';
@@ -54,11 +54,16 @@ export class MongoSink implements Sink {
     } catch (error) {
       if (error instanceof MongoBulkWriteError && error.writeErrors) {
         const failures = [error.writeErrors].flat();
-        const errors = new Map(failures.map((failure) => [failure.index, { code: failure.code ?? 0, message: failure.errmsg ?? '' }]));
+        const errors = new Map(
+          failures.map((failure) => [failure.index, { code: failure.code ?? 0, message: failure.errmsg ?? '' }]),
+        );
         if (failures.every((failure) => classifyMongoError(failure) === 'permanent')) return errors;
       }
       if (classifyMongoError(error) === 'permanent' && writes.length > 1) return this.#oneByOne(entity, writes);
-      if (classifyMongoError(error) === 'permanent') return new Map([[0, { code: Number((error as { code?: number }).code ?? 0), message: (error as Error).message }]]);
+      if (classifyMongoError(error) === 'permanent')
+        return new Map([
+          [0, { code: Number((error as { code?: number }).code ?? 0), message: (error as Error).message }],
+        ]);
       throw error;
     }
   }

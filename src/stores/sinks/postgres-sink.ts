@@ -35,7 +35,11 @@ export class PostgresSink implements Sink {
     if (unreadable.length > 0) {
       outcome.rejected.push(...unreadable);
       const broken = new Set(unreadable.map(({ key }) => key));
-      return this.#writeSome(entity, writes.filter(({ key }) => !broken.has(key)), outcome);
+      return this.#writeSome(
+        entity,
+        writes.filter(({ key }) => !broken.has(key)),
+        outcome,
+      );
     }
     try {
       outcome.statements++;
@@ -55,24 +59,43 @@ export class PostgresSink implements Sink {
   }
 
   /** Keys that a rule refused, with its code: from the statement's own answer, or asked when rows are missing in it. */
-  async #refusedBy(entity: EntityDefinition, writes: readonly StoreWrite[], result: StatementResult, outcome: BatchOutcome): Promise<Map<string, string>> {
+  async #refusedBy(
+    entity: EntityDefinition,
+    writes: readonly StoreWrite[],
+    result: StatementResult,
+    outcome: BatchOutcome,
+  ): Promise<Map<string, string>> {
     const [row] = result.rows;
     if (row?.refused) return new Map(row.refused.map(({ write_key, code }) => [write_key, code]));
-    const question = (row?.written ?? result.rowCount ?? 0) < writes.length ? refusalStatement(entity, writes) : undefined;
+    const question =
+      (row?.written ?? result.rowCount ?? 0) < writes.length ? refusalStatement(entity, writes) : undefined;
     if (!question) return new Map();
     outcome.statements++;
-    const { rows } = (await this.#knex.raw(question.sql, question.bindings)) as { rows: { write_key: string; code: string | null }[] };
+    const { rows } = (await this.#knex.raw(question.sql, question.bindings)) as {
+      rows: { write_key: string; code: string | null }[];
+    };
     // Refused a moment ago and not any more: the batch is tried again.
-    if (rows.some(({ code }) => code === null)) throw Object.assign(new Error('rows changed while they were written'), { code: SERIALIZATION_FAILURE });
+    if (rows.some(({ code }) => code === null))
+      throw Object.assign(new Error('rows changed while they were written'), { code: SERIALIZATION_FAILURE });
     return new Map(rows.map(({ write_key, code }) => [write_key, code!]));
   }
 
-  #record(entity: EntityDefinition, writes: readonly StoreWrite[], result: StatementResult, refused: ReadonlyMap<string, string>, outcome: BatchOutcome): void {
+  #record(
+    entity: EntityDefinition,
+    writes: readonly StoreWrite[],
+    result: StatementResult,
+    refused: ReadonlyMap<string, string>,
+    outcome: BatchOutcome,
+  ): void {
     const rules = (entity.sink as PostgresTarget).refuse ?? [];
     for (const { key } of writes) {
       const code = refused.get(key);
       if (code === undefined) outcome.stored.push(key);
-      else outcome.rejected.push({ key, reason: { code, message: rules.find((rule) => rule.code === code)?.message ?? code } });
+      else
+        outcome.rejected.push({
+          key,
+          reason: { code, message: rules.find((rule) => rule.code === code)?.message ?? code },
+        });
     }
     outcome.stale += writes.length - refused.size - (result.rows[0]?.written ?? result.rowCount ?? 0);
   }

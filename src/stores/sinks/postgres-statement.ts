@@ -1,5 +1,13 @@
-import { bigint, boolean, type Columns, type Document, type EntityDefinition, type PostgresSink, text } from '../../lib/entity.ts';
 import type { RefusalReason } from '../../errors/driver-errors.ts';
+import {
+  bigint,
+  boolean,
+  type Columns,
+  type Document,
+  type EntityDefinition,
+  type PostgresSink,
+  text,
+} from '../../lib/entity.ts';
 import { arrayType, BinaryColumn } from './binary-column.ts';
 import { type StoreWrite, unreadable } from './sink.ts';
 
@@ -29,7 +37,7 @@ class Rows {
     try {
       add();
     } catch (error) {
-      writers.forEach((writer, index) => writer.reset(marks[index]!));
+      for (const [index, writer] of writers.entries()) writer.reset(marks[index]!);
       this.unreadable.push({ key, reason: unreadable(error) });
     }
   }
@@ -54,10 +62,15 @@ class Rows {
 }
 
 const quoteName = (name: string): string => `"${name}"`;
-const list = (names: readonly string[], prefix = ''): string => names.map((name) => prefix + quoteName(name)).join(', ');
+const list = (names: readonly string[], prefix = ''): string =>
+  names.map((name) => prefix + quoteName(name)).join(', ');
 
 /** The guarded upsert of rows that stand in `source`. */
-function upsert(target: { table: string; conflict: readonly string[]; version: string }, columns: readonly string[], source: string): string {
+function upsert(
+  target: { table: string; conflict: readonly string[]; version: string },
+  columns: readonly string[],
+  source: string,
+): string {
   const changes = columns.filter((name) => !target.conflict.includes(name) && name !== 'id' && name !== 'created_at');
   return `INSERT INTO ${quoteName(target.table)} AS stored (${list(columns)}) ${source}
     ON CONFLICT (${list(target.conflict)}) DO UPDATE SET ${changes.map((name) => `${quoteName(name)} = excluded.${quoteName(name)}`).join(', ')}
@@ -83,13 +96,20 @@ function refusedClause(sink: PostgresSink): string {
     ({ code, when }) =>
       `SELECT incoming.write_key, '${code}' AS code FROM incoming LEFT JOIN ${quoteName(sink.table)} stored ON ${on} WHERE ${isNews} AND (${when})`,
   );
-  return rules.length > 0 ? rules.join(' UNION ALL ') : `SELECT NULL::text AS write_key, NULL::text AS code WHERE false`;
+  return rules.length > 0
+    ? rules.join(' UNION ALL ')
+    : `SELECT NULL::text AS write_key, NULL::text AS code WHERE false`;
 }
 
 const RESULT = `(SELECT coalesce(json_agg(refused), '[]') FROM refused) AS refused`;
 
 /** Rows of plain documents, and where their values come from. */
-function documentRows(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[], extra: Columns = {}): Rows {
+function documentRows(
+  sink: PostgresSink,
+  entity: EntityDefinition,
+  writes: readonly StoreWrite[],
+  extra: Columns = {},
+): Rows {
   const rows = new Rows({ ...entity.columns, [sink.version]: bigint, ...extra }, writes.length);
   const own = new Set([sink.version, sink.softDelete, ...Object.keys(extra)]);
   const poured = new Map([...rows.writers].filter(([name]) => !own.has(name)));
@@ -105,7 +125,11 @@ function documentRows(sink: PostgresSink, entity: EntityDefinition, writes: read
 }
 
 /** Rules stand beside the version guard, so that a batch in which nothing is refused costs nothing more. */
-function documentStatement(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement {
+function documentStatement(
+  sink: PostgresSink,
+  entity: EntityDefinition,
+  writes: readonly StoreWrite[],
+): BatchStatement {
   const rows = documentRows(sink, entity, writes);
   const { links } = sink;
   const names = Object.keys({ ...entity.columns, [sink.version]: bigint }).filter((name) => name !== links?.column);
@@ -130,7 +154,10 @@ function withLinks(
   const extra = [position, since].filter((name) => name !== undefined);
   const values = [...(position ? ['item.position'] : []), ...(since ? [`incoming.${quoteName(since)}`] : [])];
   const names = [ownerId, memberId, ...extra];
-  const update = extra.length > 0 ? `UPDATE SET ${extra.map((name) => `${quoteName(name)} = excluded.${quoteName(name)}`).join(', ')}` : 'NOTHING';
+  const update =
+    extra.length > 0
+      ? `UPDATE SET ${extra.map((name) => `${quoteName(name)} = excluded.${quoteName(name)}`).join(', ')}`
+      : 'NOTHING';
   return `WITH incoming AS MATERIALIZED (SELECT * FROM ${source}),
     written AS (${upsertFrom('incoming')} RETURNING ${list(keys, 'stored.')}),
     listed AS (SELECT written.id AS owner_id, incoming.* FROM written JOIN incoming USING (${list(conflict)}) WHERE incoming.${quoteName(column)} IS NOT NULL),
@@ -170,7 +197,12 @@ function sheetStatement(
 ): BatchStatement {
   const headColumns: Columns = { ...entity.columns, [sink.version]: bigint };
   const heads = new Rows({ ...headColumns, write_key: text }, writes.length);
-  const memberColumns: Columns = { [fields.headId]: { type: 'uuid' }, ...fields.copy, ...entity.fields!.columns, [fields.version]: bigint };
+  const memberColumns: Columns = {
+    [fields.headId]: { type: 'uuid' },
+    ...fields.copy,
+    ...entity.fields!.columns,
+    [fields.version]: bigint,
+  };
   const members = new Rows(
     { ...memberColumns, write_key: text },
     writes.reduce((sum, { fields: changed }) => sum + changed.length, 0),
@@ -181,7 +213,13 @@ function sheetStatement(
       if (!head) throw new Error('it is a sheet without its head');
       heads.add({ ...head, [sink.version]: write.version, write_key: write.key });
       for (const { document, version } of write.fields) {
-        members.add({ ...head, ...document, [fields.headId]: head.id, [fields.version]: version, write_key: write.key });
+        members.add({
+          ...head,
+          ...document,
+          [fields.headId]: head.id,
+          [fields.version]: version,
+          write_key: write.key,
+        });
       }
     };
     heads.try(write.key, add, [members]);
@@ -204,13 +242,16 @@ function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: re
   const { columns, json, only } = sink.patch!;
   const key = sink.conflict[0]!;
   const names = Object.keys(columns);
-  const rows = new Rows({
-    [key]: entity.columns[entity.key[0]!]!,
-    ...columns,
-    ...Object.fromEntries(names.map((name) => [`has_${name}`, boolean])),
-    json_patch: { type: 'jsonb' },
-    [sink.version]: bigint,
-  }, writes.length);
+  const rows = new Rows(
+    {
+      [key]: entity.columns[entity.key[0]!]!,
+      ...columns,
+      ...Object.fromEntries(names.map((name) => [`has_${name}`, boolean])),
+      json_patch: { type: 'jsonb' },
+      [sink.version]: bigint,
+    },
+    writes.length,
+  );
   for (const { key: id, fields, version } of writes) {
     const row: Document = { [key]: id, [sink.version]: version, json_patch: {} };
     for (const { document } of fields) {
@@ -221,7 +262,10 @@ function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: re
     for (const name of names) row[`has_${name}`] ??= false;
     rows.try(id, () => rows.add(row));
   }
-  const sets = names.map((name) => `${quoteName(name)} = CASE WHEN incoming.${quoteName(`has_${name}`)} THEN incoming.${quoteName(name)} ELSE stored.${quoteName(name)} END`);
+  const sets = names.map(
+    (name) =>
+      `${quoteName(name)} = CASE WHEN incoming.${quoteName(`has_${name}`)} THEN incoming.${quoteName(name)} ELSE stored.${quoteName(name)} END`,
+  );
   return {
     sql: `UPDATE ${quoteName(sink.table)} stored SET ${[
       ...sets,

@@ -1,6 +1,6 @@
+import type { RefusalReason } from '../../errors/driver-errors.ts';
 import type { RowWriters } from '../../lib/column-writer.ts';
 import type { Document, EntityDefinition } from '../../lib/entity.ts';
-import type { RefusalReason } from '../../errors/driver-errors.ts';
 import { BinaryValueError } from './binary-column.ts';
 
 /** One write on its way to a database. */
