@@ -95,10 +95,9 @@ function connect({ urls, isCluster }: EngineSettings['redis'], options: RedisOpt
     return { host: hostname, port: Number(port) };
   });
   // A cluster has the commands of a server that the engine uses; its type says so only in part.
-  return new Cluster(nodes, {
-    redisOptions: shared,
-    enableAutoPipelining: shared.enableAutoPipelining ?? false,
-  }) as unknown as Redis;
+  // No automatic pipelines here: they would be grouped by a script's number of keys instead of by its slot.
+  const { enableAutoPipelining: _, ...redisOptions } = shared;
+  return new Cluster(nodes, { redisOptions }) as unknown as Redis;
 }
 
 /** Builds the engine; nothing is read or written until `startEngine`. */
@@ -137,13 +136,16 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   const onQueueError = (error: Error) => log.warn('queue connection', { error: error.message });
   const queues = createQueues(queueConnection, (name) => keys.queue(name), onQueueError);
   const pointers = new Pointers(queues, (error) => log.debug('pointer not added', { error: error.message }));
-  buffer.onCommit((entity, _keys, shard) => pointers.note(entity, shard, Date.now()));
   const guard = new BufferGuard(redis, settings.guard, ({ pressure, problems }) => {
     if (pressure) {
       log[pressure === 'normal' ? 'info' : 'warn']('buffer memory', { pressure, ...guard.memory });
       deps.onPressure?.(pressure);
     }
     if (problems && problems.length > 0) log.error('redis could lose acknowledged writes', { problems });
+  });
+  buffer.onCommit((entity, _keys, shard, bytes) => {
+    pointers.note(entity, shard, Date.now());
+    guard.noteWritten(bytes);
   });
 
   const postgres = new PostgresSink(deps.knex);

@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SERVICES } from '../../scripts/services/definitions.ts';
+import { buildHomework, buildSubmission, type Refs, refsOf } from '../support/documents.ts';
+import { SchoolHarness, until } from '../support/harness.ts';
+
+/** Three masters on loopback, all slots served; the engine's keys spread over six shards and a slot a queue. */
+const MASTERS = 3;
+const SLOTS = 16_384;
+const nodes: { child: ChildProcess; port: number; redis: Redis }[] = [];
+let folder: string;
+let school: SchoolHarness;
+let refs: Refs;
+
+/** The cluster bus listens 10,000 ports above. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port > 50_000 ? port - 30_000 : port));
+    });
+  });
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'schools24-cluster-'));
+  const { file } = await SERVICES.redis.choose({ info: () => {}, warn: () => {} });
+  for (let index = 0; index < MASTERS; index++) {
+    const port = await freePort();
+    const args =
+      `--port ${port} --bind 127.0.0.1 --cluster-enabled yes --cluster-config-file nodes-${port}.conf --dir ${folder} --appendfilename ${port}.aof --appendonly yes --appendfsync always --maxmemory-policy noeviction --save`.split(
+        ' ',
+      );
+    const child = spawn(file, [...args, '', '--hash-max-ziplist-entries', '512', '--hash-max-ziplist-value', '1024'], {
+      stdio: 'ignore',
+      cwd: folder,
+    });
+    const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: null });
+    redis.on('error', () => {});
+    await redis.ping();
+    nodes.push({ child, port, redis });
+  }
+  for (const [index, { redis }] of nodes.entries()) {
+    const from = Math.ceil((SLOTS / MASTERS) * index);
+    const to = Math.ceil((SLOTS / MASTERS) * (index + 1));
+    await redis.cluster('ADDSLOTS', ...Array.from({ length: to - from }, (_, slot) => from + slot));
+    await redis.call('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1));
+  }
+  for (const { port } of nodes.slice(1)) await nodes[0]!.redis.cluster('MEET', '127.0.0.1', port);
+  for (const { redis } of nodes)
+    await until(async () => ((await redis.cluster('INFO')).includes('cluster_state:ok') ? true : undefined));
+  school = new SchoolHarness({
+    REDIS_URL: nodes.map(({ port }) => `redis://127.0.0.1:${port}`).join(','),
+    REDIS_CLUSTER: 'true',
+    BUFFER_SHARDS: '6',
+  });
+  await school.open();
+  refs = await refsOf(school);
+}, 60_000);
+
+afterAll(async () => {
+  await school?.close();
+  for (const { child, redis } of nodes) {
+    redis.disconnect();
+    child.kill('SIGKILL');
+  }
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('Redis Cluster', () => {
+  it('buffers, lists and stores documents of all shards', async () => {
+    const teacher = school.as('teacher001');
+    const subject = (await teacher('GET', '/auth/me')).body.data.scopes.class_subjects[0].id;
+    const given = [];
+    for (let index = 0; index < 20; index++) {
+      const answer = await teacher('POST', '/homework', {
+        body: { class_subject_ids: [subject], title: `spread ${index}`, due_at: '2026-05-01T10:00:00Z' },
+      });
+      expect(answer.status).toBe(202);
+      given.push(answer.body.data.id);
+    }
+    const shards = new Set(given.map((id) => school.engine.keys.shardOf(id)));
+    expect(shards.size).toBeGreaterThan(2);
+    const list = await teacher('GET', '/homework?due_from=2026-05-01T00:00:00Z&limit=100');
+    expect(list.body.data.map(({ id }: { id: string }) => id).sort()).toEqual([...given].sort());
+    const run = await school.sync();
+    expect(run).toMatchObject({ failed: 0, left: 0 });
+    expect(await school.rows('SELECT id FROM homework WHERE id = ANY($1)', [given])).toHaveLength(given.length);
+  });
+
+  it('merges a sheet by student', async () => {
+    const teacher = school.as('teacher001');
+    const classId = (await teacher('GET', '/auth/me')).body.data.scopes.homerooms[0].id;
+    const students = (await teacher('GET', `/classes/${classId}/students`)).body.data;
+    const path = `/attendance/classes/${classId}/sheets/2025-09-10`;
+    await teacher('PUT', path, { body: { entries: [{ student_id: students[0].student_id, status: 'absent' }] } });
+    await teacher('PUT', path, { body: { entries: [{ student_id: students[1].student_id, status: 'present' }] } });
+    const sheet = (await teacher('GET', path)).body.data.entries.slice(0, 2);
+    expect(sheet.map(({ status }: { status: string }) => status)).toEqual(['absent', 'present']);
+    expect((await school.sync()).failed).toBe(0);
+  });
+
+  it('sets a refused write aside, lets its child wait, and replays both', async () => {
+    const parent = buildHomework(refs, { title: 'bad\0title' });
+    await school.engine.buffer.put('homework', parent);
+    await school.engine.buffer.put('homework_submission', buildSubmission(parent.id, refs.studentIds[0]!));
+    await school.sync();
+    const admin = school.as('admin');
+    const id = `homework~${parent.id}`;
+    expect((await admin('GET', `/admin/failed-writes/${id}`)).body.data).toMatchObject({
+      state: 'failed',
+      code: '22021',
+    });
+    await admin('PATCH', `/admin/failed-writes/${id}`, { body: { document: { title: 'mended' } } });
+    await admin('POST', `/admin/failed-writes/${id}/replay`);
+    await until(async () =>
+      (await school.rows('SELECT 1 FROM homework_submissions WHERE homework_id = $1', [parent.id])).length === 1
+        ? true
+        : undefined,
+    );
+  });
+});
