@@ -23,7 +23,7 @@ export interface WorkerSettings {
 
 /** A job whose worker dies is taken up again however often; only its own errors use up attempts. */
 const MAX_STALLED_COUNT = 1_000_000;
-const TAKEOVER = { lockMs: 30_000, checkMs: 10_000 };
+const TAKEOVER = { lockMs: 15_000, checkMs: 5_000 };
 
 /** Starts the processors of this process; counts across all processes are kept in Redis. */
 export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & WriteBatchDeps): Promise<Worker[]> {
