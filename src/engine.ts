@@ -126,8 +126,10 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     registry,
     chooseCodec(settings.compression.algorithm, settings.compression.isEnabled),
   );
-  const buffer = new WriteBuffer({ redis, keys, registry, codec, warmSeconds: settings.warmSeconds });
-  const cache = new Cache(redis, (name) => keys.cache(name), deps.observeCache);
+  // Copies of what a database has are worth memory only while the buffer does not need it.
+  const hasRoom = (): boolean => guard.pressure === 'normal';
+  const buffer = new WriteBuffer({ redis, keys, registry, codec, warmSeconds: settings.warmSeconds, mayKeep: hasRoom });
+  const cache = new Cache(redis, (name) => keys.copy(name), deps.observeCache, hasRoom);
   const rows = new Rows(deps.readKnex ?? deps.knex);
   const reader = new Reader({ buffer, rows, cache, registry });
   const queueConnection = open(

@@ -1,3 +1,4 @@
+import { PressureRelief } from '../processors/pressure-relief.ts';
 import { requestSync, scheduleSyncs } from '../queues/request-sync.ts';
 import { loadConfig } from './config/index.ts';
 import { createContainer } from './container.ts';
@@ -26,6 +27,13 @@ async function main(): Promise<void> {
     (error: Error) => log.warn('mongo indexes are not made; the next start tries again', { error: error.message }),
   );
   const workers = config.sync.isEnabled ? await startSyncWorkers(container, config, log) : [];
+  const relief = new PressureRelief({
+    ...engine,
+    requestSync: () => requestSync(engine.queues, 'memory'),
+    log,
+    batchSize: config.sync.batchRows,
+  });
+  if (config.sync.isEnabled) relief.start();
   if (config.sync.isEnabled) await scheduleSyncs(engine.queues, config.sync.intervalMs / 1000);
   const metricsServer = config.metrics.isEnabled
     ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port + METRICS_PORT_STEP, log })
@@ -39,7 +47,7 @@ async function main(): Promise<void> {
     });
   }
   shutdown
-    .add('running batches', () => Promise.all(workers.map((worker) => worker.close())))
+    .add('running batches', () => Promise.all([relief.stop(), ...workers.map((worker) => worker.close())]))
     .add('metrics', () => metricsServer?.close())
     .add('queues and stores', () => container.close())
     .add('error reports', () => reports?.flush())

@@ -43,7 +43,8 @@ const MAX_BYTES = 1024 * 1024;
 /** Commits of a shard on their way at once. */
 const MOST_IN_FLIGHT = 4;
 
-const writeBytes = (write: BufferWrite): number =>
+/** Bytes of its payloads and fields. */
+export const writeBytes = (write: BufferWrite): number =>
   write.entries.reduce((sum, entry) => sum + entry.payload.length + entry.field.length, 0);
 
 /**

@@ -29,6 +29,8 @@ export interface GuardOptions {
 /** Values below 512 entries or 512 bytes would turn busy buckets into hash tables: 60 bytes more an entry. */
 const WANTED_HASH_LIMIT = 512;
 const CHECK_MEMORY_MS = 1_000;
+/** Memory is also checked after this share of the limit has been written. */
+const CHECK_AFTER_SHARE = 0.01;
 const CHECK_DURABILITY_MS = 10_000;
 
 export class VolatileBufferError extends Error {
@@ -88,6 +90,7 @@ export class BufferGuard {
   #pressure: Pressure = 'normal';
   #usedBytes = 0;
   #limitBytes = 0;
+  #unchecked = 0;
 
   constructor(
     redis: Redis,
@@ -133,6 +136,18 @@ export class BufferGuard {
     every(CHECK_MEMORY_MS, () => this.checkMemory());
     every(CHECK_DURABILITY_MS, () => this.checkDurability());
     return durability;
+  }
+
+  /**
+   * Tells what this process has written: a burst must not reach the limit between two checks.
+   *
+   * @param bytes of payloads
+   */
+  noteWritten(bytes: number): void {
+    this.#unchecked += bytes;
+    if (this.#unchecked < this.#limitBytes * CHECK_AFTER_SHARE) return;
+    this.#unchecked = 0;
+    this.checkMemory().catch(() => {});
   }
 
   stop(): void {

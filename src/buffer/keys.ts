@@ -146,9 +146,20 @@ export class BufferKeys {
     return `${this.shard(this.place(entity, key).shard)}:${entity.name}:h:${key}`;
   }
 
-  /** Cached answers of the databases; each with its generation in one slot. */
+  /** Short-lived things of other kinds: idempotency records, failed logins. */
   cache(name: string): string {
     return `{${this.prefix}:cache:${name}}`;
+  }
+
+  /** A cached answer; see `isCopy`. */
+  copy(name: string): string {
+    return `{${this.prefix}:copy:${name}}`;
+  }
+
+  /** Copies of what a database has, which may go at any time: warm copies and cached answers. */
+  isCopy(key: string): boolean {
+    if (key.startsWith(`{${this.prefix}:copy:`)) return !key.endsWith(':generation');
+    return key.startsWith(this.prefix) && /^\{\d+\}:[a-z0-9_]+:w:/.test(key.slice(this.prefix.length));
   }
 
   run(runId: string): string {

@@ -55,8 +55,8 @@ export interface ListPage {
 /** Rows beyond the page that a list reads in any case. */
 const MIN_SPARE_ROWS = 16;
 const CACHE_SECONDS = 600;
-/** A page may stand in this long while its database is down. */
-const STALE_SECONDS = 86_400;
+/** An answer may stand in this long while its database is down: three hourly runs and some. */
+const STALE_SECONDS = 14_400;
 
 /**
  * Reads as if every acknowledged write were in the database already (I4).
@@ -88,7 +88,8 @@ export class Reader {
     if (warm) return { document: warm.document, version: warm.header.version, source: 'cache', isPending: false };
     const epoch = await this.#buffer.epoch(entityName);
     const { value, source } = await this.#cache.get({
-      name: `row:${entityName}:${key}:${epoch}`,
+      name: `row:${entityName}:${key}`,
+      stamp: epoch,
       ttlSeconds: CACHE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load: async () => (await this.#rows.get(entity, key)) ?? null,
@@ -102,7 +103,8 @@ export class Reader {
     const pending = await this.#buffer.getSheet(entityName, key);
     const epoch = await this.#buffer.epoch(entityName);
     const { value: stored, source } = await this.#cache.get({
-      name: `sheet:${entityName}:${key}:${epoch}`,
+      name: `sheet:${entityName}:${key}`,
+      stamp: epoch,
       ttlSeconds: CACHE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load: async () => {
@@ -137,7 +139,8 @@ export class Reader {
       source,
       staleBecause,
     } = await this.#cache.get<Row[]>({
-      name: `list:${entity.name}:${epoch}:${fingerprint(pageQuery)}`,
+      name: `list:${entity.name}:${fingerprint(pageQuery)}`,
+      stamp: epoch,
       ttlSeconds: CACHE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load: () => this.#rows.page(entity, pageQuery),

@@ -4,7 +4,7 @@ import type { EntityRegistry } from '../lib/entity-registry.ts';
 import { ByteWriter, KeyList } from './byte-writer.ts';
 import type { BufferEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
 import type { Part } from './format.ts';
-import { type BufferWrite, type EntryWrite, GroupCommit } from './group-commit.ts';
+import { type BufferWrite, type EntryWrite, GroupCommit, writeBytes } from './group-commit.ts';
 import { type Header, readHeader } from './header.ts';
 import { type BufferKeys, fromField, type Place, toField } from './keys.ts';
 import { BufferScripts } from './scripts.ts';
@@ -81,7 +81,8 @@ export interface EntityStats {
   oldestMs?: number;
 }
 
-type CommitListener = (entity: string, keys: readonly string[], shard: number) => void;
+/** @param bytes of the payloads */
+type CommitListener = (entity: string, keys: readonly string[], shard: number, bytes: number) => void;
 
 /**
  * The write buffer: acknowledged writes live here, compressed, until a database has them.
@@ -104,6 +105,7 @@ export class WriteBuffer {
   readonly #codec: DocumentCodec;
   readonly #groups: GroupCommit[] = [];
   readonly #warmSeconds: number;
+  readonly #mayKeep: () => boolean;
   #listener: CommitListener = () => {};
 
   constructor(deps: {
@@ -113,12 +115,15 @@ export class WriteBuffer {
     codec: DocumentCodec;
     /** TTL of warm copies, unless an entity says otherwise. */
     warmSeconds: number;
+    /** Asked when writes have been stored: warm copies are kept only while there is room for them. */
+    mayKeep?: () => boolean;
   }) {
     this.#redis = deps.redis;
     this.keys = deps.keys;
     this.#registry = deps.registry;
     this.#codec = deps.codec;
     this.#warmSeconds = deps.warmSeconds;
+    this.#mayKeep = deps.mayKeep ?? (() => true);
     this.scripts = new BufferScripts(deps.redis);
     for (let shard = 0; shard < this.keys.shards; shard++) {
       const fixed = [this.keys.clock(shard), this.keys.counters(shard), this.keys.resolved(shard)];
@@ -332,7 +337,8 @@ export class WriteBuffer {
         }
       }
     }
-    const warmSeconds = resolution === 'stored' ? jitter(entity.warmSeconds ?? this.#warmSeconds) : 0;
+    const warmSeconds =
+      resolution === 'stored' && this.#mayKeep() ? jitter(entity.warmSeconds ?? this.#warmSeconds) : 0;
     const isSheet = entity.kind === 'sheet' ? 1 : 0;
     const prefixes = [this.keys.warmPrefix(shard, entity.name), this.keys.relationPrefix(shard, entity.name)];
     return this.scripts.acknowledge(list.keys, [
@@ -576,6 +582,7 @@ export class WriteBuffer {
         entity,
         group.map((write) => write.key),
         shard,
+        group.reduce((sum, write) => sum + writeBytes(write), 0),
       );
     }
   }

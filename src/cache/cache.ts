@@ -7,6 +7,8 @@ export interface CacheSpec<T> {
   ttlSeconds: number;
   /** Beyond its freshness, served only when the loader fails. */
   staleSeconds?: number;
+  /** State of the source as the caller knows it: an answer of another state is not served, fresh or stale. */
+  stamp?: number;
   load: () => Promise<T>;
 }
 
@@ -35,15 +37,19 @@ export class Cache {
   readonly #keyOf: (name: string) => string;
   readonly #loading = new Map<string, Promise<unknown>>();
   readonly #observe: (name: string, isHit: boolean) => void;
+  readonly #mayStore: () => boolean;
 
+  /** @param mayStore asked before each store: answers are kept only while there is room for them */
   constructor(
     redis: Redis,
     keyOf: (name: string) => string,
     observe: (name: string, isHit: boolean) => void = () => {},
+    mayStore: () => boolean = () => true,
   ) {
     this.#redis = redis;
     this.#keyOf = keyOf;
     this.#observe = observe;
+    this.#mayStore = mayStore;
     redis.defineCommand('cache_store', { lua: STORE, numberOfKeys: 2 });
   }
 
@@ -51,7 +57,9 @@ export class Cache {
   async get<T>(spec: CacheSpec<T>): Promise<Cached<T>> {
     const key = this.#keyOf(spec.name);
     const content = await this.#redis.get(key).catch(() => null);
-    const found = content === null ? undefined : (JSON.parse(content) as { value: T; freshUntilMs: number });
+    const kept =
+      content === null ? undefined : (JSON.parse(content) as { value: T; freshUntilMs: number; stamp?: number });
+    const found = kept?.stamp === spec.stamp ? kept : undefined;
     const isFresh = found !== undefined && found.freshUntilMs > Date.now();
     this.#observe(spec.name, isFresh);
     if (isFresh) return { value: found.value, source: 'cache' };
@@ -68,7 +76,7 @@ export class Cache {
     await Promise.all(
       names.map((name) => {
         const key = this.#keyOf(name);
-        this.#loading.delete(key);
+        for (const loading of this.#loading.keys()) if (loading.startsWith(`${key} `)) this.#loading.delete(loading);
         return this.#redis
           .multi()
           .del(key)
@@ -80,20 +88,22 @@ export class Cache {
   }
 
   #load<T>(key: string, spec: CacheSpec<T>): Promise<T> {
-    const running = this.#loading.get(key) as Promise<T> | undefined;
+    const flight = `${key} ${spec.stamp ?? ''}`;
+    const running = this.#loading.get(flight) as Promise<T> | undefined;
     if (running) return running;
     const loading = this.#loadAndStore(key, spec).finally(() => {
-      if (this.#loading.get(key) === loading) this.#loading.delete(key);
+      if (this.#loading.get(flight) === loading) this.#loading.delete(flight);
     });
-    this.#loading.set(key, loading);
+    this.#loading.set(flight, loading);
     return loading;
   }
 
-  async #loadAndStore<T>(key: string, { ttlSeconds, staleSeconds = 0, load }: CacheSpec<T>): Promise<T> {
+  async #loadAndStore<T>(key: string, { ttlSeconds, staleSeconds = 0, stamp, load }: CacheSpec<T>): Promise<T> {
     const generation = (await this.#redis.get(generationOf(key)).catch(() => null)) ?? '';
     const value = await load();
+    if (!this.#mayStore()) return value;
     const ttl = ttlSeconds * (1 - JITTER + Math.random() * 2 * JITTER);
-    const content = JSON.stringify({ value, freshUntilMs: Date.now() + ttl * 1000 });
+    const content = JSON.stringify({ value, freshUntilMs: Date.now() + ttl * 1000, stamp });
     const commands = this.#redis as unknown as { cache_store(...args: (string | number)[]): Promise<number> };
     // A cache that cannot be written slows reads down; it must not fail them.
     await commands

@@ -48,6 +48,26 @@ describe('placement', () => {
     expect(Math.max(...counts.values())).toBeLessThan(40);
   });
 
+  it('tells copies, which may go at any time, from everything else', () => {
+    const id = '30055117-a977-506c-828a-1bf7600fa373';
+    expect(keys.isCopy(keys.warm(clubEntity, id).toString('latin1'))).toBe(true);
+    expect(keys.isCopy(keys.copy('row:club:x'))).toBe(true);
+    const others = [
+      keys.bucket(0, 'club', '1'),
+      keys.dirty(0, 'club'),
+      keys.failed(0, 'club'),
+      `${keys.relationPrefix(0, 'club')}district:w:`,
+      keys.reservation('club', 'name', '}:a:w:'),
+      keys.held(clubEntity, id),
+      keys.counters(0),
+      keys.cache('idem:user:key'),
+      `${keys.copy('row:club:x')}:generation`,
+      keys.run('run-1'),
+      keys.queue('sync'),
+    ];
+    for (const key of others) expect(keys.isCopy(key), key).toBe(false);
+  });
+
   it('joins and splits keys', () => {
     fc.assert(
       fc.property(fc.uuid(), fc.uuid(), (club_id, person_id) => {

@@ -92,6 +92,42 @@ describe('cache', () => {
     await expect(cache.get({ ...failing, name: 'never loaded' })).rejects.toThrow('database is down');
   });
 
+  it('serves no answer of another state of the source, not even when the loader fails', async () => {
+    const spec = { name: 'stamped', ttlSeconds: 60, staleSeconds: 60 };
+    await cache.get({ ...spec, stamp: 1, load: async () => 'first' });
+    expect(await cache.get({ ...spec, stamp: 1, load: async () => 'never asked' })).toMatchObject({
+      value: 'first',
+      source: 'cache',
+    });
+    const down = () => Promise.reject(new Error('database is down'));
+    await expect(cache.get({ ...spec, stamp: 2, load: down })).rejects.toThrow('database is down');
+    expect(await cache.get({ ...spec, stamp: 2, load: async () => 'second' })).toMatchObject({
+      value: 'second',
+      source: 'loader',
+    });
+    expect(await cache.get({ ...spec, stamp: 2, load: down })).toMatchObject({ value: 'second', source: 'cache' });
+  });
+
+  it('does not let a load of one state answer for another', async () => {
+    const { load, started, answer } = gate<string>();
+    const old = cache.get({ name: 'states', ttlSeconds: 60, stamp: 1, load });
+    await started(1);
+    expect((await cache.get({ name: 'states', ttlSeconds: 60, stamp: 2, load: async () => 'new' })).value).toBe('new');
+    answer('old');
+    expect((await old).value).toBe('old');
+  });
+
+  it('keeps nothing while there is no room', async () => {
+    const full = new Cache(
+      redis,
+      (name) => `{${prefix}:${name}}`,
+      () => {},
+      () => false,
+    );
+    await full.get({ name: 'full', ttlSeconds: 60, load: async () => 1 });
+    expect(await redis.exists(`{${prefix}:full}`)).toBe(0);
+  });
+
   it('spreads expiry', async () => {
     const names = Array.from({ length: 30 }, (_, index) => `spread${index}`);
     await Promise.all(names.map((name) => cache.get({ name, ttlSeconds: 1_000, load: async () => 1 })));

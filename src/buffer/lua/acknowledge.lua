@@ -11,6 +11,8 @@
 -- Returns {entries cleared, children waiting for some parent in this shard}
 
 if redis.replicate_commands then redis.replicate_commands() end
+-- A full Redis refuses a script whose first write may need memory, and lets one finish that has begun to write.
+redis.call('ZREM', KEYS[2], '')
 
 local entity, resolution, warm_prefix, relation_prefix, warm_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local is_sheet, packed, at = ARGV[6] == '1', ARGV[7], 1

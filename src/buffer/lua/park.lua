@@ -7,6 +7,9 @@
 --   then field and version ('' any) of each entry
 -- Returns the number of entries that took the state
 
+-- Setting aside is part of making room, so a full Redis must not refuse it; see acknowledge.lua.
+redis.call('ZREM', KEYS[2], '')
+
 local bucket, key, state, record, waiter = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local changed, was_waiting = 0, false
 for i = 6, #ARGV, 2 do

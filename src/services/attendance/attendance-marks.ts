@@ -65,7 +65,8 @@ export class AttendanceMarks {
   async #cached<T>(name: string, load: () => Promise<T>): Promise<T> {
     const epoch = await this.#buffer.epoch('attendance');
     const { value } = await this.#cache.get({
-      name: `attendance:${name}:${epoch}`,
+      name: `attendance:${name}`,
+      stamp: epoch,
       ttlSeconds: CACHE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load,

@@ -91,7 +91,8 @@ export class ProfileService {
     const pending = await this.#buffer.getSheet('profile', userId);
     const epoch = await this.#buffer.epoch('profile');
     const { value: stored } = await this.#cache.get({
-      name: `user:profile:${userId}:${epoch}`,
+      name: `user:profile:${userId}`,
+      stamp: epoch,
       ttlSeconds: PROFILE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load: async () => (await this.#store.findContact(userId)) ?? null,
