@@ -2,11 +2,12 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, chown, constants, cp, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { buildOnce } from './build-once.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { findOnPath } from './find-on-path.ts';
-import { commandLine, runProgram } from './processes.ts';
+import { canBeSignalled, commandLine, hasProcessIn, isAlive, runProgram } from './processes.ts';
 import type { ServerBinary, ServerIdentity, ServiceDefinition, StartPlace } from './types.ts';
 import { type Disguise, unprivileged } from './unprivileged.ts';
 
@@ -14,6 +15,8 @@ const OLDEST_MAJOR = 15;
 const USER = 'postgres';
 const DATABASE = 'schools24';
 const CONNECT_TIMEOUT_MS = 5_000;
+const CHILDREN_GO_WITHIN_MS = 10_000;
+const POLL_MS = 20;
 
 /** Settings that differ from PostgreSQL's own; everything that durability rests on (fsync, full_page_writes) is as delivered. */
 const SETTINGS = {
@@ -105,7 +108,7 @@ async function fromPackage(): Promise<ServerBinary> {
 
 async function prepare(binary: ServerBinary, { folder, throwaway }: StartPlace): Promise<void> {
   const as = await getDisguise();
-  await forgetForeignLock(folder);
+  await forgetStaleLock(folder);
   if (await isFile(join(folder, 'PG_VERSION'))) {
     await refuseOtherMajor(binary, folder);
     return;
@@ -159,15 +162,22 @@ async function createCluster(binary: ServerBinary, as: Disguise, folder: string)
 const ids = ({ uid, gid }: Disguise): { uid?: number; gid?: number } => (uid === undefined ? {} : { uid, gid: gid! });
 
 /**
- * After kill -9 the lock file of the old server remains. PostgreSQL sees by itself that its process has gone; it is misled
- * only when that number now belongs to another program, so the file is removed then and only then.
+ * After kill -9 the lock file of the old server remains. PostgreSQL sees by itself that its process has gone, unless that
+ * number still answers to a signal: because another program has it now, or because nobody collects ended processes (many
+ * containers). Only then is the file removed, and not before the server's children have left the folder too: that is what
+ * PostgreSQL would else have made sure of by means of the file.
  */
-async function forgetForeignLock(folder: string): Promise<void> {
+async function forgetStaleLock(folder: string): Promise<void> {
   const file = join(folder, 'postmaster.pid');
   const pid = Number((await readFile(file, 'utf8').catch(() => '')).split('\n')[0]);
-  if (!pid) return;
-  const command = await commandLine(pid);
-  if (command !== '' && !command.includes(folder)) await rm(file, { force: true });
+  if (!pid || !canBeSignalled(pid)) return;
+  if ((await isAlive(pid)) && (await commandLine(pid)).includes(folder)) return;
+  const deadline = Date.now() + CHILDREN_GO_WITHIN_MS;
+  while (await hasProcessIn(folder)) {
+    if (Date.now() > deadline) throw new Error(`processes of a killed PostgreSQL still use ${folder}: end them first`);
+    await delay(POLL_MS);
+  }
+  await rm(file, { force: true });
 }
 
 async function refuseOtherMajor(binary: ServerBinary, folder: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -17,6 +17,23 @@ export async function runProgram(
   return stdout;
 }
 
+/** True when the number is that of a process of ours, be it one that has ended and waits to be collected. */
+export function canBeSignalled(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** True when a process works in this folder, as far as the system tells (Linux; elsewhere always false). */
+export async function hasProcessIn(folder: string): Promise<boolean> {
+  if (process.platform !== 'linux') return false;
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const places = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => undefined)));
+  return places.includes(folder);
+}
+
 /** True for a process that still runs; one that has ended and waits to be collected does not count. */
 export async function isAlive(pid: number): Promise<boolean> {
   try {
@@ -27,7 +44,8 @@ export async function isAlive(pid: number): Promise<boolean> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     const state = stat.slice(stat.lastIndexOf(')') + 2)[0];
-    return state !== 'Z' && state !== 'X';
+    // a killed process shows its end before its last threads have let go of ports, files and locks
+    return (state !== 'Z' && state !== 'X') || (await readdir(`/proc/${pid}/task`)).length > 1;
   } catch (error) {
     // without /proc the signal's word has to do; with it, a missing folder means that the process has just gone
     return process.platform !== 'linux' || (error as NodeJS.ErrnoException).code !== 'ENOENT';

@@ -6,11 +6,15 @@ export type Request =
   | { type: 'acquire'; services: ServiceName[]; extraArgs: Partial<Record<ServiceName, string[]>> }
   | { type: 'release' };
 
-/** What the supervisor answers. After `release` it ends the connection: at once, or when it has stopped everything. */
+/**
+ * What the supervisor answers. After `release` it says `released` and ends the connection: at once when others still hold a
+ * share, else when everything has stopped. A connection that ends without it was cut, and its servers may still run.
+ */
 export type Answer =
   | { type: 'log'; level: 'info' | 'warn'; message: string }
   | { type: 'ready'; services: ProvidedService[]; isReused: boolean; supervisorPid: number }
-  | { type: 'failed'; message: string };
+  | { type: 'failed'; message: string }
+  | { type: 'released' };
 
 /** What a supervisor is told when it is started, as JSON in its first argument. */
 export interface SupervisorOptions {

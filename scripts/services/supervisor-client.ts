@@ -109,7 +109,7 @@ function request(
     readLines<Answer>(socket, (answer) => {
       if (answer.type === 'log') log[answer.level](answer.message);
       else if (answer.type === 'ready') resolve(answer);
-      else {
+      else if (answer.type === 'failed') {
         reject(new Error(answer.message));
         socket.destroy();
       }
@@ -119,15 +119,30 @@ function request(
 }
 
 async function release(options: AcquireOptions, socket: Socket): Promise<void> {
-  if (!socket.destroyed) {
-    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    socket.write(encodeLine({ type: 'release' }));
-    return closed;
-  }
+  if (await sayRelease(socket)) return;
   // the supervisor was killed: another one finds its servers by their record and stops them
-  const successor = await startAndConnect(options, exclusiveAddress('services', options.dataDir));
-  if (!successor) return;
-  successor.on('error', () => {});
-  successor.write(encodeLine({ type: 'release' }));
-  await new Promise<void>((resolve) => successor.once('close', () => resolve()).resume());
+  const address = exclusiveAddress('services', options.dataDir);
+  const deadline = Date.now() + REACH_WITHIN_MS;
+  while (Date.now() < deadline) {
+    const successor = (await tryConnect(address)) ?? (await startAndConnect(options, address));
+    if (successor && (await sayRelease(successor))) return;
+    await delay(POLL_MS);
+  }
+  options.log.warn(
+    `servers of ${options.dataDir} may still run: their supervisor was killed and no other can be started`,
+  );
+}
+
+/** @returns false when the connection was cut before the share was given back */
+function sayRelease(socket: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    let isReleased = false;
+    socket.on('error', () => {});
+    if (socket.destroyed) return resolve(false);
+    socket.once('close', () => resolve(isReleased));
+    readLines<Answer>(socket, ({ type }) => {
+      isReleased ||= type === 'released';
+    });
+    socket.write(encodeLine({ type: 'release' }));
+  });
 }

@@ -17,6 +17,8 @@ import { sweepThrowaways } from './sweep-throwaways.ts';
 const options = JSON.parse(process.argv[2]!) as SupervisorOptions;
 const holders = new Set<Socket | NodeJS.ReadStream>([process.stdin]);
 const clients = new Set<Socket>();
+/** Told when everything has stopped. */
+const leaving = new Set<Socket>();
 let served = 0;
 let stopping: Promise<void> | undefined;
 
@@ -46,8 +48,11 @@ const listener = createServer((client) => {
 async function answer(client: Socket, request: Request): Promise<void> {
   if (request.type === 'release') {
     holders.delete(client);
-    if (holders.size > 0) client.end();
-    else await stopAll();
+    if (holders.size > 0) client.end(encodeLine({ type: 'released' }));
+    else {
+      leaving.add(client);
+      await stopAll();
+    }
     return;
   }
   const isReused = served > 0;
@@ -74,6 +79,9 @@ function stopAll(): Promise<void> {
   stopping ??= (async () => {
     await servers.stop();
     if (options.throwaway) await rm(options.dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    await Promise.all(
+      [...leaving].map((client) => new Promise<void>((done) => client.end(encodeLine({ type: 'released' }), done))),
+    );
     process.exit(0);
   })();
   return stopping;

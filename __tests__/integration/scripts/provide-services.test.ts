@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -84,6 +84,10 @@ describe('provided services', () => {
   });
 
   it('keep what was written when all of them are killed, and come back at the same addresses', async () => {
+    // not the usual ports, which another clone on this machine may take in between
+    const ports = { postgres: await freePort(), redis: await freePort(), mongo: await freePort() };
+    const records = Object.entries(ports).map(([name, port]) => [name, { pid: 0, port, source: 'path', origin: '' }]);
+    await writeFile(join(dataDir, 'services.json'), JSON.stringify(Object.fromEntries(records)));
     const first = await provide();
     await write(first.urls);
     await killAll(pidsOf(first));
@@ -120,6 +124,18 @@ describe('provided services', () => {
     expect(await isAlive(redisPid!)).toBe(true);
     await other.stop();
     expect(await isAlive(redisPid!)).toBe(false);
+  });
+
+  it('start on a folder whose lock file names a process that is now another program', async () => {
+    const { REDIS_URL, MONGO_URL } = inject('urls');
+    const env = { REDIS_URL, MONGO_URL };
+    const first = await provide({ env });
+    const lockFile = join(dataDir, 'postgres', 'postmaster.pid');
+    const lock = await readFile(lockFile, 'utf8');
+    await first.stop();
+    await writeFile(lockFile, lock.replace(/^\d+/, String(process.pid)));
+    const second = await provide({ env });
+    expect(second.urls.DATABASE_URL).toBe(first.urls.DATABASE_URL);
   });
 
   it('take another port when theirs is busy', async () => {
