@@ -30,8 +30,12 @@ export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & Wr
   const { connect, prefixOf, queues, parallelBatches, log, takeover = TAKEOVER } = settings;
   await queues[SYNC].setGlobalConcurrency(1);
   await queues[WRITE_BATCHES].setGlobalConcurrency(parallelBatches);
-  const processors: Record<ProcessedQueue, { run: (job: Job) => Promise<unknown>; concurrency: number }> = {
-    [SYNC]: { run: createSyncProcessor(deps), concurrency: 1 },
+  let isStopping = false;
+  const processors: Record<
+    ProcessedQueue,
+    { run: (job: Job, token?: string) => Promise<unknown>; concurrency: number }
+  > = {
+    [SYNC]: { run: createSyncProcessor(deps, () => isStopping), concurrency: 1 },
     [WRITE_BATCHES]: { run: createWriteBatchProcessor(deps), concurrency: parallelBatches },
   };
   const workers = Object.entries(processors).map(([name, { run, concurrency }]) => {
@@ -45,6 +49,9 @@ export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & Wr
       skipVersionCheck: true,
     };
     const worker = new Worker(name, run as Processor, options);
+    worker.on('closing', () => {
+      isStopping = true;
+    });
     worker.on('error', (error) => log.error('worker error', { queue: name, error: error.message }));
     worker.on('failed', (job, error) => log.warn('job failed', { queue: name, jobId: job?.id, error: error.message }));
     return worker;

@@ -1,4 +1,4 @@
-import type { Job } from 'bullmq';
+import { type Job, WaitingError } from 'bullmq';
 import { sweepFailedJobs } from '../queues/failed-jobs.ts';
 import type { Queues } from '../queues/index.ts';
 import { requestSync } from '../queues/request-sync.ts';
@@ -47,12 +47,15 @@ const CLEAN_POINTERS = 500;
 /**
  * One sync run: entity stages in foreign-key order; in a stage all batches at once, written by the processors of all
  * workers. Results come through Redis, so a run that dies with its process is taken up by another from the start: what
- * the first attempt stored is no longer dirty.
+ * the first attempt stored is no longer dirty. So is one whose process stops: it must not wait there for batches that
+ * nobody may be left to write.
+ *
+ * @param isStopping asked while a run waits
  */
-export const createSyncProcessor = (deps: SyncDeps) => {
+export const createSyncProcessor = (deps: SyncDeps, isStopping: () => boolean = () => false) => {
   const { buffer, registry, queues, runs, log } = deps;
 
-  return async (job: Job<SyncData>): Promise<SyncRun | undefined> => {
+  return async (job: Job<SyncData>, token?: string): Promise<SyncRun | undefined> => {
     if (job.name === 'watch') {
       const reason = await deps.needsSync();
       if (reason) await requestSync(queues, reason);
@@ -82,6 +85,10 @@ export const createSyncProcessor = (deps: SyncDeps) => {
       for (const entity of entities) added.push(...(await addBatches(entity, run.id, job, batches + added.length)));
       batches += added.length;
       await allDone(run.id, added, job);
+      if (isStopping()) {
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
     }
     if (job.data.lanes.includes('bulk')) await takePointers(startedMs);
     summarize(run, await runs.results(run.id), startedMs);
@@ -130,7 +137,7 @@ export const createSyncProcessor = (deps: SyncDeps) => {
     return ids;
   }
 
-  /** Waits until each batch has reported, or has failed for good, or is gone. */
+  /** Waits until each batch has reported, or has failed for good, or is gone, or the process stops. */
   async function allDone(runId: string, ids: readonly string[], job: Job<SyncData>): Promise<void> {
     if (ids.length === 0) return;
     let pollMs = POLL_FIRST_MS;
@@ -149,6 +156,7 @@ export const createSyncProcessor = (deps: SyncDeps) => {
         if ((await stillRunning(runId, ids)) === 0) return;
         lastChangeMs = Date.now();
       }
+      if (isStopping()) return;
       await new Promise((resolve) => setTimeout(resolve, pollMs));
       pollMs = Math.min(pollMs * 1.5, POLL_MOST_MS);
     }
