@@ -110,13 +110,18 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     connections.push(redis);
     return redis;
   };
-  // Writes are never sent twice behind the caller's back: an unknown outcome is the caller's to repeat.
   const redis = open({
     enableAutoPipelining: true,
-    autoResendUnfulfilledCommands: false,
     ...(settings.isPatient
-      ? { maxRetriesPerRequest: null }
-      : { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS }),
+      ? // What workers send may be sent again: a command whose answer a broken connection took must not be waited for in vain.
+        { maxRetriesPerRequest: null, autoResendUnfulfilledCommands: true }
+      : {
+          // Writes are never sent twice behind the caller's back: an unknown outcome is the caller's to repeat.
+          maxRetriesPerRequest: 1,
+          autoResendUnfulfilledCommands: false,
+          enableOfflineQueue: false,
+          commandTimeout: COMMAND_TIMEOUT_MS,
+        }),
   });
   const registry = new EntityRegistry(deps.entities);
   const keys = new BufferKeys(settings.redis.prefix, settings.shards);
