@@ -38,7 +38,7 @@ describe('FAILURES 1: Redis is killed under load and started again on its folder
     }
     await load.stop();
     await writer.kill();
-    await h.syncAll(30);
+    await h.syncAll();
     await worker.kill();
     expect(refused).toBeGreaterThan(0);
     expect(oracle.count).toBeGreaterThan(300);

@@ -61,7 +61,7 @@ describe('I1: an acknowledged write is never lost', () => {
           await Promise.all(writers.map((writer) => writer.kill()));
           proxy.up();
           await Promise.all(workers.map((worker) => worker.ready()));
-          await h.syncAll(30);
+          await h.syncAll();
           await Promise.all(workers.map((worker) => worker.kill()));
           expect(oracle.count).toBeGreaterThan(100);
           expect(await oracle.losses(h)).toEqual([]);

@@ -87,7 +87,7 @@ describe('I9: a run accounts for every write it took', () => {
     }
     expect(await h.engine.queues['write-batches'].getFailedCount()).toBe(0);
     proxy.up();
-    await h.syncAll(60);
+    await h.syncAll();
     expect(await h.countRows('clubs')).toBe(30);
   });
 });

@@ -13,9 +13,39 @@ export interface ChildSettings {
   redisUrl: string;
   mongoUrl: string;
   shards: number;
+  warmSeconds?: number;
   takeover?: { lockMs: number; checkMs: number };
   seed?: number;
   name?: string;
+  /** Where a worker's first batch of clubs meets its end, or (stop) stands still until SIGCONT. */
+  fate?: { at: 'before write' | 'after write' | 'while clearing'; signal: 'SIGKILL' | 'SIGSTOP' };
+}
+
+/** Sends this process a signal at one moment of its first batch of clubs. */
+function meet({ at, signal }: NonNullable<ChildSettings['fate']>): void {
+  let isMet = false;
+  const strike = (): void => {
+    if (isMet) return;
+    isMet = true;
+    say({ struck: at });
+    process.kill(process.pid, signal);
+  };
+  const { sink } = engine.stores.postgres;
+  const write = sink.write.bind(sink);
+  sink.write = async (entity, writes) => {
+    if (entity.name !== 'club') return write(entity, writes);
+    if (at === 'before write') strike();
+    const outcome = await write(entity, writes);
+    if (at === 'after write') strike();
+    return outcome;
+  };
+  const acknowledge = engine.buffer.acknowledge.bind(engine.buffer);
+  engine.buffer.acknowledge = (entity, writes, resolution) => {
+    const answer = acknowledge(entity, writes, resolution);
+    // Sent at the end of this turn of the event loop, killed in the next: Redis may have it or not.
+    if (at === 'while clearing' && entity === 'club') setImmediate(strike);
+    return answer;
+  };
 }
 
 const settings = JSON.parse(process.env.ENGINE_CHILD!) as ChildSettings;
@@ -35,13 +65,14 @@ const engine = createEngine(
     redis: { urls, isCluster: urls.length > 1, prefix: settings.prefix },
     shards: settings.shards,
     compression: { isEnabled: true, algorithm: 'auto' },
-    warmSeconds: 600,
+    warmSeconds: settings.warmSeconds ?? 600,
     guard: { allowVolatile: false, requiredFsync: 'everysec', softShare: 0.7, hardShare: 0.9, fallbackBytes: 2 ** 30 },
     isPatient: isWorker,
   },
   { entities: testEntities, knex, db: mongo.db, log },
 );
 await startEngine(engine, log);
+if (settings.fate) meet(settings.fate);
 if (isWorker) {
   const workers = await startWorkers(
     {

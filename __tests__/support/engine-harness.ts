@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from 'bullmq';
 import { Cluster, Redis } from 'ioredis';
 import type { Knex } from 'knex';
@@ -44,6 +45,7 @@ export interface EngineProcess {
 }
 
 const SYNC_WITHIN_MS = 30_000;
+const BETWEEN_RUNS_MS = 20;
 
 /** Servers of the run: the global set-up leaves their addresses in the environment. */
 function runServers(): TestServers {
@@ -101,14 +103,14 @@ export class EngineHarness {
   /** A further engine on the same data, as another process would have. */
   async startProcess(
     settings: Partial<EngineSettings> = {},
-    deps: Partial<EngineDeps> & { databaseUrl?: string; redisUrl?: string } = {},
+    deps: Partial<EngineDeps> & { databaseUrl?: string; redisUrl?: string; mongoUrl?: string } = {},
   ): Promise<EngineProcess> {
     const knex = createPostgres({
       url: deps.databaseUrl ?? this.#database.url,
       maxConnections: 12,
       acquireTimeoutMs: 3_000,
     });
-    const mongo = this.#mongo();
+    const mongo = this.#mongo(deps.mongoUrl);
     const engine = createEngine(
       {
         redis: { urls: (deps.redisUrl ?? this.servers.redisUrl).split(','), isCluster: false, prefix: this.prefix },
@@ -195,6 +197,7 @@ export class EngineHarness {
         redisUrl: this.servers.redisUrl,
         mongoUrl: this.mongoUrl,
         shards: this.engine.keys.shards,
+        warmSeconds: this.#options.settings?.warmSeconds ?? 600,
         takeover: { lockMs: 1_000, checkMs: 500 },
         ...settings,
       },
@@ -243,14 +246,17 @@ export class EngineHarness {
     );
   }
 
-  /** Syncs until nothing is dirty any more, as hourly runs would. */
-  async syncAll(most = 10): Promise<SyncRun[]> {
+  /** Syncs until nothing is dirty any more, as hourly runs would; a breaker may need some seconds to close. */
+  async syncAll(mostMs = SYNC_WITHIN_MS): Promise<SyncRun[]> {
     const runs: SyncRun[] = [];
-    while (runs.length < most) {
+    const deadline = Date.now() + mostMs;
+    for (;;) {
       runs.push(await this.sync());
       if ((await this.dirty()).length === 0) return runs;
+      if (Date.now() > deadline)
+        throw new Error(`still dirty after ${runs.length} runs: ${JSON.stringify(runs.at(-1))}`);
+      await delay(BETWEEN_RUNS_MS);
     }
-    throw new Error(`still dirty after ${most} runs: ${JSON.stringify(runs.at(-1))}`);
   }
 
   /** Dirty keys of all entities as `entity key`. */
@@ -329,9 +335,9 @@ export class EngineHarness {
     return Object.assign(new URL(this.servers.mongoUrl), { pathname: `/${this.prefix}` }).href;
   }
 
-  #mongo(): Mongo {
+  #mongo(url = this.mongoUrl): Mongo {
     return createMongo({
-      url: this.mongoUrl,
+      url,
       serverSelectionTimeoutMs: 2_000,
     });
   }

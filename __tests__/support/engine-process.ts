@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ChildSettings } from './engine-child.ts';
 import type { Acknowledged } from './oracle.ts';
+import { until } from './until.ts';
 
 const PROGRAM = fileURLToPath(new URL('./engine-child.ts', import.meta.url));
 
@@ -14,6 +15,7 @@ interface Line {
   log?: string;
   message?: string;
   batch?: { stored: number };
+  struck?: string;
 }
 
 /** A process of its own with the engine in it: a worker, or a writer that reports each acknowledgement. */
@@ -60,6 +62,15 @@ export class EngineChild {
   /** Resolves when it works. */
   ready(): Promise<void> {
     return this.#ready;
+  }
+
+  /** Resolves when its fate has met it. */
+  struck(): Promise<true> {
+    return until('its fate', async () => (this.lines.some(({ struck }) => struck) ? true : undefined));
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
   }
 
   /** @returns when it has gone and all that it said has been read */

@@ -5,6 +5,7 @@ export class TcpProxy {
   readonly #target: { host: string; port: number };
   readonly #server: Server;
   readonly #pairs = new Set<{ client: Socket; upstream: Socket }>();
+  readonly #abandoned: Socket[] = [];
   #isDown = false;
   #isHeld = false;
   #cutAfter: ((data: Buffer) => boolean) | undefined;
@@ -56,6 +57,16 @@ export class TcpProxy {
     }
   }
 
+  /** The connections there are go silent for good, as when the other side's machine is gone; new ones work. */
+  abandon(): void {
+    for (const pair of this.#pairs) {
+      pair.client.pause();
+      pair.upstream.destroy();
+      this.#abandoned.push(pair.client);
+    }
+    this.#pairs.clear();
+  }
+
   resume(): void {
     this.#isHeld = false;
     for (const { client, upstream } of this.#pairs) {
@@ -79,6 +90,7 @@ export class TcpProxy {
 
   async close(): Promise<void> {
     this.cut();
+    for (const socket of this.#abandoned) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
@@ -93,7 +105,7 @@ export class TcpProxy {
     const pair = { client, upstream };
     this.#pairs.add(pair);
     const end = () => {
-      this.#pairs.delete(pair);
+      if (!this.#pairs.delete(pair)) return;
       client.destroy();
       upstream.destroy();
     };
