@@ -9,6 +9,7 @@ export class TcpProxy {
   #isDown = false;
   #isHeld = false;
   #cutAfter: ((data: Buffer) => boolean) | undefined;
+  #cutInstead: ((data: Buffer) => boolean) | undefined;
   #onCut: (() => void) | undefined;
   url = '';
 
@@ -88,6 +89,18 @@ export class TcpProxy {
     });
   }
 
+  /**
+   * Cuts the connection of the next matching request instead of passing it on: the server never hears of it.
+   *
+   * @returns resolves when that has happened
+   */
+  cutInsteadOf(matches: (data: Buffer) => boolean): Promise<void> {
+    this.#cutInstead = matches;
+    return new Promise((resolve) => {
+      this.#onCut = resolve;
+    });
+  }
+
   async close(): Promise<void> {
     this.cut();
     for (const socket of this.#abandoned) socket.destroy();
@@ -111,6 +124,13 @@ export class TcpProxy {
     };
     let isDoomed = false;
     client.on('data', (data) => {
+      if (this.#cutInstead?.(data)) {
+        this.#cutInstead = undefined;
+        client.resetAndDestroy();
+        end();
+        this.#onCut?.();
+        return;
+      }
       if (this.#cutAfter?.(data)) {
         this.#cutAfter = undefined;
         isDoomed = true;

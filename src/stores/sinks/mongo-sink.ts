@@ -52,12 +52,16 @@ export class MongoSink implements Sink {
       await collection.bulkWrite(operations, { ordered: false });
       return new Map();
     } catch (error) {
-      if (error instanceof MongoBulkWriteError && error.writeErrors) {
-        const failures = [error.writeErrors].flat();
+      if (error instanceof MongoBulkWriteError) {
+        const failures = [error.writeErrors ?? []].flat();
         const errors = new Map(
           failures.map((failure) => [failure.index, { code: failure.code ?? 0, message: failure.errmsg ?? '' }]),
         );
-        if (failures.every((failure) => classifyMongoError(failure) === 'permanent')) return errors;
+        // A connection that breaks comes as such an error too, with no write to blame: then nothing is known to be stored.
+        const isAnswered = error.matchedCount + error.upsertedCount + failures.length === writes.length;
+        const isKept = error.result.getWriteConcernError() === undefined;
+        if (isAnswered && isKept && failures.every((failure) => classifyMongoError(failure) === 'permanent')) return errors;
+        if (failures.length === 0) throw error;
       }
       if (classifyMongoError(error) === 'permanent' && writes.length > 1) return this.#oneByOne(entity, writes);
       if (classifyMongoError(error) === 'permanent')
