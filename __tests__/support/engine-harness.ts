@@ -113,7 +113,11 @@ export class EngineHarness {
     const mongo = this.#mongo(deps.mongoUrl);
     const engine = createEngine(
       {
-        redis: { urls: (deps.redisUrl ?? this.servers.redisUrl).split(','), isCluster: false, prefix: this.prefix },
+        redis: {
+          urls: (deps.redisUrl ?? this.servers.redisUrl).split(','),
+          isCluster: this.servers.redisUrl.includes(','),
+          prefix: this.prefix,
+        },
         shards: 1,
         compression: { isEnabled: true, algorithm: 'auto' },
         warmSeconds: 600,
