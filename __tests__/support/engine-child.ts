@@ -16,6 +16,8 @@ export interface ChildSettings {
   warmSeconds?: number;
   takeover?: { lockMs: number; checkMs: number };
   seed?: number;
+  /** Clubs that a writer writes. */
+  clubs?: number;
   name?: string;
   /** Where a worker's first batch of clubs meets its end, or (stop) stands still until SIGCONT. */
   fate?: { at: 'before write' | 'after write' | 'while clearing'; signal: 'SIGKILL' | 'SIGSTOP' };
@@ -108,6 +110,7 @@ if (isWorker) {
 } else {
   const load = new Load(engine.buffer, {
     seed: settings.seed ?? 1,
+    clubs: settings.clubs ?? 40,
     ...(settings.name ? { name: settings.name } : {}),
     onAcknowledged: (write) => say({ acknowledged: write }),
     onRefused: (error) => say({ refused: error.message }),

@@ -7,6 +7,7 @@ export class TcpProxy {
   readonly #pairs = new Set<{ client: Socket; upstream: Socket }>();
   readonly #abandoned: Socket[] = [];
   #isDown = false;
+  #delayMs = 0;
   #isHeld = false;
   #cutAfter: ((data: Buffer) => boolean) | undefined;
   #cutInstead: ((data: Buffer) => boolean) | undefined;
@@ -28,6 +29,11 @@ export class TcpProxy {
     own.port = String((proxy.#server.address() as AddressInfo).port);
     proxy.url = own.href;
     return proxy;
+  }
+
+  /** Answers take this much longer: what may go wrong meanwhile has time to. */
+  slow(delayMs: number): void {
+    this.#delayMs = delayMs;
   }
 
   /** Cuts all connections and refuses new ones. */
@@ -139,7 +145,9 @@ export class TcpProxy {
     });
     upstream.on('data', (data) => {
       if (!isDoomed) {
-        client.write(data);
+        // Timers of one length fire in order, so the answers stay in order too.
+        if (this.#delayMs > 0) setTimeout(() => client.write(data), this.#delayMs);
+        else client.write(data);
         return;
       }
       client.resetAndDestroy();
