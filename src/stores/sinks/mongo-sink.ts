@@ -60,7 +60,8 @@ export class MongoSink implements Sink {
         // A connection that breaks comes as such an error too, with no write to blame: then nothing is known to be stored.
         const isAnswered = error.matchedCount + error.upsertedCount + failures.length === writes.length;
         const isKept = error.result.getWriteConcernError() === undefined;
-        if (isAnswered && isKept && failures.every((failure) => classifyMongoError(failure) === 'permanent')) return errors;
+        if (isAnswered && isKept && failures.every((failure) => classifyMongoError(failure) === 'permanent'))
+          return errors;
         if (failures.length === 0) throw error;
       }
       if (classifyMongoError(error) === 'permanent' && writes.length > 1) return this.#oneByOne(entity, writes);
