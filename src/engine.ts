@@ -79,6 +79,10 @@ export interface Engine {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** A connection that owes an answer for this long is given up: its peer may have gone without a word. */
+const SILENCE_MS = 5_000;
+/** The same where workers block, for 10 s at most. */
+const BLOCKED_SILENCE_MS = 12_000;
 /** A dead Redis must fail a request, not hold it. */
 const COMMAND_TIMEOUT_MS = 5_000;
 const RECONNECT_MOST_MS = 1_000;
@@ -86,6 +90,7 @@ const RECONNECT_MOST_MS = 1_000;
 function connect({ urls, isCluster }: EngineSettings['redis'], options: RedisOptions): Redis {
   const shared: RedisOptions = {
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: BLOCKED_SILENCE_MS,
     retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), RECONNECT_MOST_MS),
     ...options,
   };
@@ -112,6 +117,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   };
   const redis = open({
     enableAutoPipelining: true,
+    socketTimeout: SILENCE_MS,
     ...(settings.isPatient
       ? // What workers send may be sent again: a command whose answer a broken connection took must not be waited for in vain.
         { maxRetriesPerRequest: null, autoResendUnfulfilledCommands: true }
@@ -137,9 +143,10 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   const cache = new Cache(redis, (name) => keys.copy(name), deps.observeCache, hasRoom);
   const rows = new Rows(deps.readKnex ?? deps.knex);
   const reader = new Reader({ buffer, rows, cache, registry });
-  const queueConnection = open(
-    settings.isPatient ? { maxRetriesPerRequest: null } : { maxRetriesPerRequest: 1, enableOfflineQueue: false },
-  );
+  const queueConnection = open({
+    socketTimeout: SILENCE_MS,
+    ...(settings.isPatient ? { maxRetriesPerRequest: null } : { maxRetriesPerRequest: 1, enableOfflineQueue: false }),
+  });
   const onQueueError = (error: Error) => log.warn('queue connection', { error: error.message });
   const queues = createQueues(queueConnection, (name) => keys.queue(name), onQueueError);
   const pointers = new Pointers(queues, (error) => log.debug('pointer not added', { error: error.message }));

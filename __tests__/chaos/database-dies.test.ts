@@ -2,6 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requestSync } from '../../queues/request-sync.ts';
 import { WRITE_BATCHES } from '../../queues/write-batches.queue.ts';
+import { classifyPostgresError } from '../../src/errors/driver-errors.ts';
+import { createPostgres } from '../../src/stores/postgres/connect.ts';
+import { Rows } from '../../src/stores/postgres/rows.ts';
+import { PostgresSink } from '../../src/stores/sinks/postgres-sink.ts';
 import { sourceOf } from '../../src/stores/sinks/sink.ts';
 import { useHarness } from '../support/engine-harness.ts';
 import { Load, random } from '../support/load.ts';
@@ -9,7 +13,7 @@ import { Oracle } from '../support/oracle.ts';
 import { startOwnServer } from '../support/own-server.ts';
 import { chaosSeed } from '../support/seed.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
-import { buildClub, buildEvent, eventLogEntity } from '../support/test-entities.ts';
+import { buildClub, buildEvent, clubEntity, eventLogEntity } from '../support/test-entities.ts';
 import { until } from '../support/until.ts';
 
 const postgres = await startOwnServer('postgres');
@@ -133,6 +137,26 @@ describe('FAILURES 10: connections are cut or go dead', () => {
     const stored = new Set((await h.mongoDocuments('event_logs')).map(({ _id }) => String(_id)));
     expect(counted.length).toBeGreaterThan(0);
     expect(counted.filter((key) => !stored.has(key))).toEqual([]);
+  });
+
+  it('a dead connection to PostgreSQL holds a batch for bounded time only, and is not used again', async () => {
+    const knex = createPostgres({ url: toPostgres.url, maxConnections: 1, acquireTimeoutMs: 1_000 });
+    const sink = new PostgresSink(knex, { timeoutMs: 300 });
+    const rows = new Rows(knex, { timeoutMs: 300 });
+    const club = buildClub();
+    const write = { key: String(club.id), version: 1, isDeleted: false, source: sourceOf(club), fields: [] };
+    await sink.ping();
+    toPostgres.hold();
+    const failure = await sink.write(clubEntity, [write]).catch((error) => error);
+    expect(classifyPostgresError(failure)).toBe('unavailable');
+    expect(classifyPostgresError(await rows.get(clubEntity, String(club.id)).catch((error) => error))).toBe(
+      'unavailable',
+    );
+    toPostgres.resume();
+    // The pool has one place: the dead connection has left it.
+    expect(await sink.write(clubEntity, [write])).toMatchObject({ stored: [club.id] });
+    expect((await rows.get(clubEntity, String(club.id)))?.version).toBe(1);
+    await knex.destroy();
   });
 
   it('cuts at random while runs go on', { timeout: 60_000 }, async () => {

@@ -7,6 +7,7 @@ import { Load, random } from '../support/load.ts';
 import { Oracle } from '../support/oracle.ts';
 import { startOwnServer } from '../support/own-server.ts';
 import { chaosSeed } from '../support/seed.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
 import { buildClub, clubEntity } from '../support/test-entities.ts';
 import { until } from '../support/until.ts';
 
@@ -70,6 +71,27 @@ describe('FAILURES 20: Redis stands still', () => {
     expect(runs.reduce((sum, run) => sum + run.stored, 0)).toBe(1);
     expect(await h.rows('SELECT size FROM clubs')).toEqual([{ size: 50 }]);
     expect(await oracle.losses(h)).toEqual([]);
+  });
+});
+
+describe('FAILURES 10: a connection to Redis goes dead', () => {
+  const h = useHarness({ servers: { redisUrl: redis.url } });
+
+  it('a worker gives it up and goes on over a new one', { timeout: 90_000 }, async () => {
+    const proxy = await TcpProxy.open(redis.url);
+    const worker = h.startChild({ role: 'worker', redisUrl: proxy.url });
+    await worker.ready();
+    await h.put('club', buildClub());
+    await h.syncAll();
+    const club = buildClub();
+    await h.put('club', club);
+    // What was open stays open and silent; new connections work.
+    proxy.abandon();
+    await requestSync(h.engine.queues, 'admin');
+    await until('a run over new connections', async () => ((await h.dirty()).length === 0 ? true : undefined), 80_000);
+    expect(await h.countRows('clubs')).toBe(2);
+    await worker.kill();
+    await proxy.close();
   });
 });
 

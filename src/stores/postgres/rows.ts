@@ -31,12 +31,18 @@ const target = (entity: EntityDefinition): PostgresSink => {
 
 const names = (columns: readonly string[]): string => columns.map((name) => `"${name}"`).join(', ');
 
+/** Below the time after which clients and load balancers give up. */
+const TIMEOUT_MS = 20_000;
+
 /** Reads an entity's rows in the shape of its documents; deleted rows are not there. */
 export class Rows {
   readonly #knex: Knex;
+  readonly #timeoutMs: number;
 
-  constructor(knex: Knex) {
+  /** @param timeoutMs after this long without an answer the connection counts as dead and is given up */
+  constructor(knex: Knex, { timeoutMs = TIMEOUT_MS }: { timeoutMs?: number } = {}) {
     this.#knex = knex;
+    this.#timeoutMs = timeoutMs;
   }
 
   async get(entity: EntityDefinition, key: string): Promise<Row | undefined> {
@@ -55,10 +61,12 @@ export class Rows {
   async fields(entity: EntityDefinition, headId: string): Promise<Row[]> {
     const { fields } = target(entity);
     const columns = Object.keys(entity.fields!.columns);
-    const result = await this.#knex.raw(
-      `SELECT ${names([...columns, fields!.version])} FROM "${fields!.table}" WHERE "${fields!.headId}" = ? ORDER BY "${entity.fields!.key}"`,
-      [headId],
-    );
+    const result = await this.#knex
+      .raw(
+        `SELECT ${names([...columns, fields!.version])} FROM "${fields!.table}" WHERE "${fields!.headId}" = ? ORDER BY "${entity.fields!.key}"`,
+        [headId],
+      )
+      .timeout(this.#timeoutMs);
     return (result.rows as Document[]).map((row) => split(row, columns, fields!.version));
   }
 
@@ -73,10 +81,9 @@ export class Rows {
     const parts = this.#parts(entity, where);
     if (except.length > 0) parts.push({ sql: '"id" <> ALL(?::uuid[])', bindings: [except] });
     const { sql, bindings } = join(parts);
-    const result = await this.#knex.raw(
-      `SELECT count(*)::int AS count FROM "${target(entity).table}" WHERE ${sql}`,
-      bindings as Knex.Value[],
-    );
+    const result = await this.#knex
+      .raw(`SELECT count(*)::int AS count FROM "${target(entity).table}" WHERE ${sql}`, bindings as Knex.Value[])
+      .timeout(this.#timeoutMs);
     return result.rows[0].count;
   }
 
@@ -91,10 +98,9 @@ export class Rows {
     const { table, version, links } = target(entity);
     const columns = Object.keys(entity.columns);
     const selected = columns.map((name) => (name === links?.column ? linksSql(table, links) : `"${name}"`));
-    const result = await this.#knex.raw(
-      `SELECT ${selected.join(', ')}, "${version}" FROM "${table}" WHERE ${sql} ${tail}`,
-      bindings as Knex.Value[],
-    );
+    const result = await this.#knex
+      .raw(`SELECT ${selected.join(', ')}, "${version}" FROM "${table}" WHERE ${sql} ${tail}`, bindings as Knex.Value[])
+      .timeout(this.#timeoutMs);
     return (result.rows as Document[]).map((row) => split(row, columns, version));
   }
 }

@@ -9,16 +9,23 @@ interface StatementResult {
   rows: { written?: number; refused?: { write_key: string; code: string }[] }[];
 }
 
+/** No batch takes this long; a connection whose peer has gone in silence would hold one for a quarter of an hour. */
+const TIMEOUT_MS = 60_000;
+const PING_TIMEOUT_MS = 5_000;
+
 /** One guarded statement a batch; a batch that the database refuses is halved until the bad rows stand alone (I5). */
 export class PostgresSink implements Sink {
   readonly #knex: Knex;
+  readonly #timeoutMs: number;
 
-  constructor(knex: Knex) {
+  /** @param timeoutMs after this long without an answer the connection counts as dead and is given up */
+  constructor(knex: Knex, { timeoutMs = TIMEOUT_MS }: { timeoutMs?: number } = {}) {
     this.#knex = knex;
+    this.#timeoutMs = timeoutMs;
   }
 
   async ping(): Promise<void> {
-    await this.#knex.raw('SELECT 1');
+    await this.#knex.raw('SELECT 1').timeout(Math.min(PING_TIMEOUT_MS, this.#timeoutMs));
   }
 
   async write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome> {
@@ -43,7 +50,7 @@ export class PostgresSink implements Sink {
     }
     try {
       outcome.statements++;
-      const result = (await this.#knex.raw(sql, bindings)) as unknown as StatementResult;
+      const result = (await this.#knex.raw(sql, bindings).timeout(this.#timeoutMs)) as unknown as StatementResult;
       const refused = await this.#refusedBy(entity, writes, result, outcome);
       this.#record(entity, writes, result, refused, outcome);
     } catch (error) {
@@ -71,7 +78,7 @@ export class PostgresSink implements Sink {
       (row?.written ?? result.rowCount ?? 0) < writes.length ? refusalStatement(entity, writes) : undefined;
     if (!question) return new Map();
     outcome.statements++;
-    const { rows } = (await this.#knex.raw(question.sql, question.bindings)) as {
+    const { rows } = (await this.#knex.raw(question.sql, question.bindings).timeout(this.#timeoutMs)) as {
       rows: { write_key: string; code: string | null }[];
     };
     // Refused a moment ago and not any more: the batch is tried again.
