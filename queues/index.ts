@@ -11,9 +11,6 @@ export interface Queues {
   [WRITE_BATCHES]: Queue<WriteBatchData, BatchResult>;
 }
 
-export type QueueName = keyof Queues;
-export const QUEUE_NAMES: readonly QueueName[] = [WRITE_POINTERS, SYNC, WRITE_BATCHES];
-
 /**
  * @param prefixOf the Redis prefix of a queue, with a hash tag of its own
  * @param onError queues emit connection errors, which are fatal when nobody listens
