@@ -5,7 +5,7 @@ import type { EntityRegistry } from '../lib/entity-registry.ts';
 import type { BufferKeys } from './keys.ts';
 import { Packer } from './packer.ts';
 
-/** `document` and `head` describe the whole or a sheet's head, `field` one field of a sheet. */
+/** `document` is a whole document or a sheet's head, `field` one field of a sheet. */
 export type Part = 'document' | 'field';
 
 /** Everything that is needed to read a payload again: its columns, shape and dictionary. */

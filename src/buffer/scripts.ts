@@ -3,6 +3,9 @@ import type { Redis } from 'ioredis';
 
 type Argument = string | number | Buffer;
 
+/** ioredis adds defined commands at run time, so its type does not know them. */
+type DefinedCommands = Record<string, (...args: Argument[]) => Promise<unknown>>;
+
 const read = (name: string): string => readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
 
 /**
@@ -10,10 +13,10 @@ const read = (name: string): string => readFileSync(new URL(`./lua/${name}.lua`,
  * KEYS, ARGV and result stand at the top of its file in `lua/`.
  */
 export class BufferScripts {
-  readonly #redis: Redis;
+  readonly #commands: DefinedCommands;
 
   constructor(redis: Redis) {
-    this.#redis = redis;
+    this.#commands = redis as unknown as DefinedCommands;
     const header = read('header');
     for (const name of ['put', 'acknowledge', 'park', 'collect']) {
       redis.defineCommand(`buffer_${name}`, { lua: `${header}\n${read(name)}` });
@@ -46,28 +49,22 @@ export class BufferScripts {
 
   /** Fields and entries of a bucket in turn. The client's own HGETALL makes texts of the fields, which are binary. */
   entries(key: string): Promise<Buffer[]> {
-    const commands = this.#redis as unknown as Record<string, (key: string) => Promise<Buffer[]>>;
-    return commands.buffer_entriesBuffer!(key);
+    return this.#commands.buffer_entriesBuffer!(key) as Promise<Buffer[]>;
   }
 
   amend(key: string, writeKey: string, version: number, record: string): Promise<0 | 1> {
-    const commands = this.#redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
-    return commands.buffer_amend!(key, writeKey, version, record) as Promise<0 | 1>;
+    return this.#commands.buffer_amend!(key, writeKey, version, record) as Promise<0 | 1>;
   }
 
   reserve(key: string, owner: string, ttlSeconds: number): Promise<0 | 1 | 2> {
-    const commands = this.#redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
-    return commands.buffer_reserve!(key, owner, ttlSeconds) as Promise<0 | 1 | 2>;
+    return this.#commands.buffer_reserve!(key, owner, ttlSeconds) as Promise<0 | 1 | 2>;
   }
 
   release(key: string, owner: string, isProvisionalOnly: boolean): Promise<0 | 1> {
-    const commands = this.#redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
-    return commands.buffer_release!(key, owner, isProvisionalOnly ? 1 : 0) as Promise<0 | 1>;
+    return this.#commands.buffer_release!(key, owner, isProvisionalOnly ? 1 : 0) as Promise<0 | 1>;
   }
 
   #call(name: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    // ioredis adds defined commands at run time, so its type does not know them.
-    const commands = this.#redis as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
-    return commands[name]!(keys.length, ...keys, ...args);
+    return this.#commands[name]!(keys.length, ...keys, ...args);
   }
 }

@@ -5,7 +5,7 @@ import { ByteWriter, KeyList } from './byte-writer.ts';
 import type { BufferEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
 import type { Part } from './format.ts';
 import { type BufferWrite, type EntryWrite, GroupCommit, writeBytes } from './group-commit.ts';
-import { type Header, readHeader } from './header.ts';
+import { type Header, readHeader, STATES } from './header.ts';
 import { type BufferKeys, fromField, type Place, toField } from './keys.ts';
 import { BufferScripts } from './scripts.ts';
 
@@ -180,11 +180,16 @@ export class WriteBuffer {
     const entity = this.#registry.get(entityName);
     return Promise.all(
       keys.map(async (key) => {
-        const { shard, bucket, field } = this.keys.place(entity, key);
-        const entry = await this.#redis.hgetBuffer(this.keys.bucket(shard, entity.name, bucket), field!);
+        const { shard, entry } = await this.#entryAt(entity, key);
         return entry ? this.#open(entity, key, shard, entry) : undefined;
       }),
     );
+  }
+
+  /** The bytes of a pending document, when there is one. */
+  async #entryAt(entity: EntityDefinition, key: string): Promise<{ shard: number; entry: Buffer | null }> {
+    const { shard, bucket, field } = this.keys.place(entity, key);
+    return { shard, entry: await this.#redis.hgetBuffer(this.keys.bucket(shard, entity.name, bucket), field!) };
   }
 
   /** The pending part of a sheet, or undefined when nothing of it is pending. */
@@ -211,8 +216,7 @@ export class WriteBuffer {
     const keys = members.map((member) => fromField(member, isUuid));
     const entries = await Promise.all(
       keys.map(async (key) => {
-        const { shard, bucket, field } = this.keys.place(entity, key);
-        const entry = await this.#redis.hgetBuffer(this.keys.bucket(shard, entity.name, bucket), field!);
+        const { shard, entry } = await this.#entryAt(entity, key);
         return entry ? this.#readable(entity, key, shard, entry) : undefined;
       }),
     );
@@ -247,7 +251,7 @@ export class WriteBuffer {
     return perShard.flat(2);
   }
 
-  /** Dirty keys of one entity and shard, oldest bucket first. @param limit stops after about this many keys */
+  /** Dirty keys of one entity and shard, some buckets at a time, oldest first. */
   async *dirtyKeys(entityName: string, shard: number): AsyncGenerator<string[]> {
     const entity = this.#registry.get(entityName);
     const buckets = await this.#redis.zrange(this.keys.dirty(shard, entity.name), '0', '-1');
@@ -377,7 +381,7 @@ export class WriteBuffer {
       [
         bucket,
         write.key,
-        state === 'dirty' ? 0 : state === 'failed' ? 1 : 2,
+        STATES.indexOf(state),
         record ? JSON.stringify(record) : '',
         parent ? `${entity.name} ${write.key}` : '',
         ...write.entries.flatMap((entry) => [entry.field, entry.version]),
