@@ -54,8 +54,9 @@ describe('I3: a stored version only grows', () => {
           fields: [],
         });
         const write = (batch: (typeof examples)[0]) => sink.write(clubEntity, batch.map(toWrite));
-        if (isConcurrent) await Promise.all(examples.map(write));
-        else for (const batch of examples) await write(batch);
+        const outcomes = isConcurrent ? await Promise.all(examples.map(write)) : [];
+        if (!isConcurrent) for (const batch of examples) outcomes.push(await write(batch));
+        expect(outcomes.flatMap(({ rejected }) => rejected)).toEqual([]);
         for (const [key, id] of ids.entries()) {
           const seen = examples.flat().filter((one) => one.key === key);
           const newest = seen.toSorted((a, b) => b.version - a.version)[0];
@@ -73,6 +74,33 @@ describe('I3: a stored version only grows', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('the newest of many first writes of a row wins when they come all at once', async () => {
+    const { postgres, mongo } = h.engine.stores;
+    const versions = [3, 9, 1, 7, 5, 8, 2, 6];
+    for (let round = 0; round < 60; round++) {
+      const [club, event] = [testId('club'), testId('event')];
+      const outcomes = await Promise.all(
+        versions.flatMap((version) => {
+          const write = { version, isDeleted: false, fields: [] };
+          return [
+            postgres.sink.write(clubEntity, [
+              { ...write, key: club, source: sourceOf(buildClub({ id: club, size: version })) },
+            ]),
+            mongo.sink.write(eventLogEntity, [
+              { ...write, key: event, source: sourceOf(buildEvent({ id: event, what: `v${version}` })) },
+            ]),
+          ];
+        }),
+      );
+      expect(outcomes.flatMap(({ rejected }) => rejected)).toEqual([]);
+      expect(await h.rows('SELECT version, size FROM clubs WHERE id = ?', [club])).toEqual([{ version: 9, size: 9 }]);
+      expect((await h.mongoDocuments('event_logs')).find(({ _id }) => _id === event)).toMatchObject({
+        version: 9,
+        what: 'v9',
+      });
+    }
   });
 
   it('fields of a sheet each end as their newest version', async () => {

@@ -23,13 +23,26 @@ export class MongoSink implements Sink {
   async write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome> {
     const outcome: BatchOutcome = { stored: [], stale: 0, rejected: [], statements: 1 };
     const refused = await this.#send(entity, writes);
-    for (const [index, { key }] of writes.entries()) {
+    // Such an answer may also be a lost race: another batch inserted an older version a moment ago. It is there now, so a
+    // second attempt replaces it, or is refused because what stands is newer.
+    const doubtful = writes.flatMap((write, index) => (isStale(refused.get(index), write) ? [{ write, index }] : []));
+    if (doubtful.length > 0) {
+      outcome.statements++;
+      const again = await this.#send(
+        entity,
+        doubtful.map(({ write }) => write),
+      );
+      for (const [at, { index }] of doubtful.entries()) {
+        const error = again.get(at);
+        if (error) refused.set(index, error);
+        else refused.delete(index);
+      }
+    }
+    for (const [index, write] of writes.entries()) {
       const error = refused.get(index);
-      if (!error) outcome.stored.push(key);
-      else if (error.code === DUPLICATE_KEY && isOwnId(error, key)) {
-        outcome.stored.push(key);
-        outcome.stale++;
-      } else outcome.rejected.push({ key, reason: reasonOf(error) });
+      if (error && !isStale(error, write)) outcome.rejected.push({ key: write.key, reason: reasonOf(error) });
+      else outcome.stored.push(write.key);
+      if (isStale(error, write)) outcome.stale++;
     }
     return outcome;
   }
@@ -89,7 +102,8 @@ interface WriteFailure {
   message: string;
 }
 
-const isOwnId = ({ message }: WriteFailure, key: string): boolean => /_id_?\b/.test(message) && message.includes(key);
+const isStale = (failure: WriteFailure | undefined, { key }: StoreWrite): boolean =>
+  failure?.code === DUPLICATE_KEY && /_id_?\b/.test(failure.message) && failure.message.includes(key);
 
 function toMongo(entity: EntityDefinition, { source, version, isDeleted }: StoreWrite): MongoDocument {
   const document = source?.document;

@@ -36,7 +36,12 @@ export class PostgresSink implements Sink {
     return outcome;
   }
 
-  async #writeSome(entity: EntityDefinition, writes: readonly StoreWrite[], outcome: BatchOutcome): Promise<void> {
+  async #writeSome(
+    entity: EntityDefinition,
+    writes: readonly StoreWrite[],
+    outcome: BatchOutcome,
+    isRepeated = false,
+  ): Promise<void> {
     if (writes.length === 0) return;
     const { sql, bindings, unreadable } = batchStatement(entity, writes);
     if (unreadable.length > 0) {
@@ -56,6 +61,10 @@ export class PostgresSink implements Sink {
     } catch (error) {
       if (classifyPostgresError(error) !== 'permanent') throw error;
       if (writes.length === 1) {
+        // The row itself may have been inserted a moment ago by another batch: ON CONFLICT looks at one index only, the
+        // others refuse it. It is there now, so a second attempt finds it, or the value really is another row's.
+        if ((error as { code?: string }).code === UNIQUE_VIOLATION && !isRepeated)
+          return this.#writeSome(entity, writes, outcome, true);
         outcome.rejected.push({ key: writes[0]!.key, reason: reasonOf(error) });
         return;
       }
@@ -110,3 +119,4 @@ export class PostgresSink implements Sink {
 
 /** SQLSTATE of a lost race: BullMQ repeats the batch. */
 const SERIALIZATION_FAILURE = '40001';
+const UNIQUE_VIOLATION = '23505';
