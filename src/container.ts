@@ -68,6 +68,8 @@ export function createContainer({
       compression: config.buffer.compression,
       warmSeconds: config.buffer.warmSeconds,
       guard: config.buffer.guard,
+      writesThrough: config.buffer.onOverload === 'write-through',
+      intervalMs: config.sync.intervalMs,
       isPatient: role === 'worker',
     },
     { entities, knex, readKnex: reader, db, log, observeCache: observed.observeCache },
@@ -96,8 +98,7 @@ export function createContainer({
     authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
     limiter,
     idempotency,
-    acceptsWrites: () => engine.guard.isAccepting,
-    writesThrough: config.buffer.onOverload === 'write-through',
+    acceptsWrites: () => engine.guard.isAccepting || config.buffer.onOverload === 'write-through',
     readiness: createReadiness({ redis, guard: engine.guard, knex, db, isStopping }),
     observe: observed.observeRequest,
     adminQueues: createAdminQueues({

@@ -7,6 +7,7 @@ import { Pointers } from '../queues/pointers.ts';
 import { requestSync } from '../queues/request-sync.ts';
 import { SyncRuns } from '../queues/sync-runs.ts';
 import { failedWriteJobId } from '../queues/write-batches.queue.ts';
+import { Barrier } from './buffer/barrier.ts';
 import { BatchWriter, type StoreDirectory } from './buffer/batch-writer.ts';
 import { chooseCodec } from './buffer/codec/codecs.ts';
 import { DocumentCodec } from './buffer/document-codec.ts';
@@ -17,6 +18,8 @@ import { BufferKeys } from './buffer/keys.ts';
 import { Reader } from './buffer/reader.ts';
 import { Reservations } from './buffer/reservations.ts';
 import { WriteBuffer } from './buffer/write-buffer.ts';
+import { WriteStates } from './buffer/write-states.ts';
+import { Writer } from './buffer/writer.ts';
 import { Cache } from './cache/cache.ts';
 import { classifyMongoError, classifyPostgresError } from './errors/driver-errors.ts';
 import type { EntityDefinition } from './lib/entity.ts';
@@ -40,6 +43,10 @@ export interface EngineSettings {
   /** TTL of stored documents kept for reads. */
   warmSeconds: number;
   guard: GuardOptions;
+  /** While the buffer takes no writes they go through it to their database, instead of being refused. */
+  writesThrough: boolean;
+  /** Time between sync runs. */
+  intervalMs: number;
   /** Commands of the buffer wait for Redis when it is away, instead of failing at once: workers. */
   isPatient: boolean;
 }
@@ -63,6 +70,10 @@ export interface Engine {
   formats: Formats;
   buffer: WriteBuffer;
   reader: Reader;
+  /** How services write. */
+  writer: Writer;
+  barrier: Barrier;
+  writeStates: WriteStates;
   cache: Cache;
   guard: BufferGuard;
   queues: Queues;
@@ -199,6 +210,10 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     onReleased: async () => void (await requestSync(queues, 'released')),
   });
 
+  const barrier = new Barrier({ buffer, batchWriter, registry });
+  const isBufferShut = (): boolean => settings.writesThrough && !guard.isAccepting;
+  const { intervalMs } = settings;
+
   return {
     redis,
     registry,
@@ -206,6 +221,9 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     formats,
     buffer,
     reader,
+    writer: new Writer({ buffer, reservations, barrier, registry, stores, isBufferShut, intervalMs }),
+    barrier,
+    writeStates: new WriteStates({ buffer, registry, stores }),
     cache,
     guard,
     queues,

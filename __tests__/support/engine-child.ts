@@ -69,6 +69,8 @@ const engine = createEngine(
     compression: { isEnabled: true, algorithm: 'auto' },
     warmSeconds: settings.warmSeconds ?? 600,
     guard: { allowVolatile: false, requiredFsync: 'everysec', softShare: 0.7, hardShare: 0.9, fallbackBytes: 2 ** 30 },
+    writesThrough: false,
+    intervalMs: 3_600_000,
     isPatient: isWorker,
   },
   { entities: testEntities, knex, db: mongo.db, log },

@@ -8,9 +8,9 @@ import { startWorkers } from '../../processors/index.ts';
 import { requestSync } from '../../queues/request-sync.ts';
 import type { SyncRun } from '../../queues/sync-runs.ts';
 import type { BatchResult } from '../../src/buffer/batch-writer.ts';
-import type { Receipt } from '../../src/buffer/write-buffer.ts';
 import { createEngine, type Engine, type EngineDeps, type EngineSettings, startEngine } from '../../src/engine.ts';
 import type { Document, EntityDefinition, Lane } from '../../src/lib/entity.ts';
+import type { Receipt, WriteReceipt } from '../../src/lib/write-receipt.ts';
 import { createMongo, type Mongo } from '../../src/stores/mongo/connect.ts';
 import { createPostgres } from '../../src/stores/postgres/connect.ts';
 import type { ChildSettings } from './engine-child.ts';
@@ -128,6 +128,8 @@ export class EngineHarness {
           hardShare: 0.9,
           fallbackBytes: 2 ** 30,
         },
+        writesThrough: false,
+        intervalMs: 3_600_000,
         isPatient: false,
         ...this.#options.settings,
         ...settings,
@@ -215,17 +217,9 @@ export class EngineHarness {
     return this.buffer.put(entity, document, options);
   }
 
-  /** Takes the unique values, puts, and confirms them: as a service does. */
-  async putUnique(entity: string, document: Document, { engine }: { engine: Engine } = this): Promise<Receipt> {
-    const reservation = await engine.reservations.take(engine.registry.get(entity), document);
-    try {
-      const receipt = await engine.buffer.put(entity, document);
-      await reservation.confirm();
-      return receipt;
-    } catch (error) {
-      await reservation.giveBack();
-      throw error;
-    }
+  /** As a service writes, unique values and all. */
+  putUnique(entity: string, document: Document, { engine }: { engine: Engine } = this): Promise<WriteReceipt> {
+    return engine.writer.put(entity, document);
   }
 
   remove(entity: string, document: Document): Promise<Receipt> {

@@ -96,7 +96,6 @@ export class Platform {
       limiter: this.#limiter,
       idempotency: new Idempotency(this.redis, (user, key) => `${this.prefix}:idem:${user}:${key}`),
       acceptsWrites,
-      writesThrough: false,
       readiness: async () => ({ isReady: true, body: { status: 'ready' } }),
       observe: (route, method, status) => void this.observed.push({ route, method, status }),
       ...(mostInFlight === undefined ? {} : { mostInFlight }),

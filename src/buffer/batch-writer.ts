@@ -45,6 +45,8 @@ export interface BatchWriterDeps {
 export interface BatchOptions {
   /** A failed write tried again by this job: entries are taken in any state. */
   replayJobId?: string;
+  /** A write of this version alone is taken out of the buffer when it is refused, not set aside: nobody was told it is kept. */
+  unacknowledged?: number;
 }
 
 /**
@@ -179,9 +181,16 @@ export class BatchWriter {
     write: PendingWrite,
     reason: RefusalReason,
     result: BatchResult,
-    { replayJobId }: BatchOptions,
+    { replayJobId, unacknowledged }: BatchOptions,
   ): Promise<void> {
-    const { failedWrites, failedJobId, onFailed, log } = this.#deps;
+    const { buffer, failedWrites, failedJobId, onFailed, log } = this.#deps;
+    if (write.entries.every(({ version, writes }) => version === unacknowledged && writes === 1)) {
+      await buffer.acknowledge(entity.name, [write], 'withdrawn');
+      result.failed++;
+      result.superseded += write.writes - 1;
+      result.failure = reason;
+      return;
+    }
     const jobId = replayJobId ?? failedJobId(entity.name, write.key, write.version);
     const record = await failedWrites.record(entity.name, write, reason, { jobId, nowMs: Date.now() });
     if (!record) {

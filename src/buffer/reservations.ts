@@ -61,8 +61,10 @@ export class Reservations {
     }
     return {
       confirm: async () => {
-        await Promise.all(wanted.map(({ key }) => this.#redis.persist(key)));
-        if (wanted.length > 0) await this.#redis.sadd(this.#keys.held(entity, owner), ...wanted.map(({ key }) => key));
+        // A value that is not provisional any more was confirmed before, or its row is stored already.
+        const isNew = await Promise.all(wanted.map(({ key }) => this.#redis.persist(key)));
+        const confirmed = wanted.filter((_, index) => isNew[index] === 1).map(({ key }) => key);
+        if (confirmed.length > 0) await this.#redis.sadd(this.#keys.held(entity, owner), ...confirmed);
       },
       giveBack,
     };

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type Document, type EntityDefinition, keyOf, keyParts } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
+import type { Receipt } from '../lib/write-receipt.ts';
 import { ByteWriter, KeyList } from './byte-writer.ts';
 import type { BufferEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
 import type { Part } from './format.ts';
@@ -20,13 +21,6 @@ export interface PutOptions {
   isTombstone?: boolean;
   /** Keeps the entry set aside: a repair that waits for its replay. */
   isRepair?: boolean;
-}
-
-/** An acknowledged write. */
-export interface Receipt {
-  entity: string;
-  key: string;
-  version: number;
 }
 
 export class StaleVersionError extends Error {
@@ -297,7 +291,7 @@ export class WriteBuffer {
   /**
    * Clears what a database has now. Entries written meanwhile stay dirty.
    *
-   * @param resolution what a failure record of a cleared key says: `stored`, `discarded`, …
+   * @param resolution what a failure record of a cleared key says: `stored`, `discarded`, `withdrawn`
    * @returns entries cleared, and whether children wait for some parent in these shards
    */
   async acknowledge(

@@ -17,6 +17,7 @@ export const VersionConflictError = defineError('VERSION_CONFLICT', 412, 'The re
 export const PayloadTooLargeError = defineError('PAYLOAD_TOO_LARGE', 413, 'The request body is too large');
 export const UnsupportedMediaTypeError = defineError('UNSUPPORTED_MEDIA_TYPE', 415, 'The request body must be JSON');
 export const UnprocessableError = defineError('RULE_BROKEN', 422, 'A rule refuses this');
+export const WriteRefusedByStoreError = defineError('WRITE_REFUSED', 409, 'The database refuses this write');
 export const RateLimitedError = defineError('RATE_LIMITED', 429, 'Too many requests');
 export const InternalError = defineError('INTERNAL', 500, 'Internal error');
 

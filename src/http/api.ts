@@ -34,10 +34,8 @@ export interface ApiDeps {
   scopesFor: (actor: Actor, capability: Capability, verb: Verb) => readonly ScopeCode[];
   limiter: Limiter;
   idempotency: Idempotency;
-  /** False while buffered writes cannot be taken: memory is short, or Redis could lose them. */
+  /** False while buffered writes are refused: memory is short, or Redis could lose them. */
   acceptsWrites: () => boolean;
-  /** Buffered writes go on when they cannot be taken: the services then write through. */
-  writesThrough: boolean;
   observe: (route: string, method: string, status: number, seconds: number) => void;
   /** Requests under way at most; more are told to come back. */
   mostInFlight?: number;
@@ -178,8 +176,7 @@ export class Api {
     const query = target.parseQuery(rawQuery === '' ? NO_QUERY : inspected(parseQueryString(rawQuery), '/query'));
     let body: unknown;
     if (route.body) body = target.parseBody(inspected(await readJson(request, target.bodyLimitBytes), ''));
-    if (route.mode === 'B' && !this.#deps.writesThrough && !this.#deps.acceptsWrites())
-      throw new BufferFullError({ headers: RETRY_AFTER });
+    if (route.mode === 'B' && !this.#deps.acceptsWrites()) throw new BufferFullError({ headers: RETRY_AFTER });
     const ifMatch = route.mode === 'R' ? undefined : parseIfMatch(headers['if-match']);
     const key = this.#idempotencyKeyOf(route, headers['idempotency-key']);
     const user = actor ? actor.userId : ip;

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { PackError } from '../buffer/packer.ts';
 import { ValueTakenError } from '../buffer/reservations.ts';
 import { StaleVersionError } from '../buffer/write-buffer.ts';
+import { WriteRefusedError } from '../buffer/writer.ts';
 import { AppError } from '../errors/app-error.ts';
 import {
   BufferFullError,
@@ -14,6 +15,7 @@ import {
   UnsupportedMediaTypeError,
   ValidationError,
   VersionConflictError,
+  WriteRefusedByStoreError,
 } from '../errors/catalogue.ts';
 import { classifyPostgresError } from '../errors/driver-errors.ts';
 import { StoreUnavailableError } from '../stores/circuit-breaker.ts';
@@ -47,6 +49,11 @@ export function toAppError(error: unknown): AppError {
   }
   if (error instanceof ValueTakenError) {
     return new TakenError({ errors: [{ pointer: `/${error.column}`, detail: 'is taken' }] });
+  }
+  if (error instanceof WriteRefusedError) {
+    const { code, message, column } = error.reason;
+    const errors = column ? [{ pointer: `/${column}`, detail: message }] : [];
+    return new WriteRefusedByStoreError({ detail: message, errors, members: { reason: code } });
   }
   if (error instanceof PackError) return new ValidationError({ detail: error.message, cause: error });
   if (error instanceof StoreUnavailableError) return new DatabaseUnavailableError({ ...retryLater, cause: error });

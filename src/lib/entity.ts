@@ -23,6 +23,10 @@ export const oneOf = (...values: string[]): Column => ({ type: 'enum', values })
 /** When a buffered write reaches its database at the latest: 2 s, 1 min, or the sync interval (DOMAIN §8, W7). */
 export type Lane = 'urgent' | 'fast' | 'bulk';
 
+/** The age, ms, that an acknowledged write of a lane reaches at most before it is stored. */
+export const promiseMs = (lane: Lane, intervalMs: number): number =>
+  ({ urgent: 2_000, fast: 60_000, bulk: intervalMs })[lane];
+
 /** Another entity's row that must be stored first (I6). */
 export interface ParentLink {
   entity: string;
@@ -44,7 +48,7 @@ export interface RefusalRule {
 export interface PostgresSink {
   kind: 'postgres';
   table: string;
-  /** Columns of the conflict target. */
+  /** Columns of the conflict target: those of the key, in its order. */
   conflict: readonly string[];
   /** Column of the version guard: a batch never replaces a row of the same or a higher version (I3). */
   version: string;
@@ -151,10 +155,12 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
   const { sink } = definition;
   if (sink.kind === 'postgres') {
     if (columns[sink.version]) fail(`column ${sink.version} is the buffer's own and must not be declared`);
+    if (sink.conflict.length !== key.length) fail('the conflict columns are not those of the key');
     // Reads leave deleted rows out by it, and a batch must write it for rows that come back.
     if (sink.softDelete && columns[sink.softDelete]?.type !== 'timestamptz')
       fail(`column ${sink.softDelete} is not declared as an instant`);
   }
+  if (definition.kind === 'sheet' && definition.uniques) fail('a sheet has no unique values');
   if (definition.kind === 'sheet' && !fields) fail('a sheet declares its fields');
   if (fields && !fields.columns[fields.key]) fail(`field column ${fields.key} is not declared`);
   for (let from = 1; from < shape; from++) {
@@ -166,6 +172,21 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
 /** The key of a document as people and job data write it: its parts joined with `:`. */
 export const keyOf = (entity: EntityDefinition, document: Document): string =>
   entity.key.map((column) => String(document[column])).join(':');
+
+const KEY_PARTS: Partial<Record<Column['type'], RegExp>> = {
+  uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+  date: /^\d{4}-\d{2}-\d{2}$/,
+  int: /^\d{1,10}$/,
+};
+
+/** Whether a text from outside has the form of the entity's keys. */
+export function isKeyOf(entity: EntityDefinition, key: string): boolean {
+  const parts = key.split(':');
+  return (
+    parts.length === entity.key.length &&
+    entity.key.every((column, index) => KEY_PARTS[entity.columns[column]!.type]?.test(parts[index]!) ?? true)
+  );
+}
 
 /** The parts of a key as a document, for look-ups in its table. */
 export function keyParts(entity: EntityDefinition, key: string): Document {

@@ -1,6 +1,7 @@
 import type Joi from 'joi';
 import type { Actor, ScopeCode } from './actor.ts';
 import type { Logger } from './logger.ts';
+import { type WriteReceipt, writeId } from './write-receipt.ts';
 
 /** DOMAIN §0: read, write-through, buffered write, job. */
 export type RouteMode = 'R' | 'T' | 'B' | 'J';
@@ -172,21 +173,28 @@ export const stored = (
 
 export const noContent = (): Reply => ({ status: 204 });
 
-export interface Acceptance {
-  /** Of the buffered write; also its ETag. */
-  version?: number;
-  /** Where the resource is read; left out for an append without one. */
-  location?: string;
-  /** More about the answer, such as until when the write is stored. */
-  meta?: Record<string, unknown>;
+/**
+ * The answer to a write by the buffer: 202 while it waits there, 201 or 200 when it went through to its database.
+ *
+ * @param receipts of the resource's own writes; the first one's version is the ETag
+ */
+export function written(
+  data: unknown,
+  receipts: readonly WriteReceipt[],
+  { location, isNew = false }: { location?: string; isNew?: boolean } = {},
+): Reply {
+  const isPending = receipts.some((receipt) => receipt.isPending);
+  const lastMs = Math.max(...receipts.map(({ storedBy }) => storedBy?.getTime() ?? 0));
+  return {
+    status: isPending ? 202 : isNew ? 201 : 200,
+    data,
+    meta: {
+      pending: isPending,
+      ...(isPending ? { stored_by: new Date(lastMs).toISOString() } : {}),
+      writes: receipts.map(writeId),
+    },
+    etag: receipts[0]?.version,
+    location,
+    syncStatus: isPending ? 'buffered' : 'stored',
+  };
 }
-
-/** A buffered write that is acknowledged but not in its database yet: 202. */
-export const accepted = (data: unknown, { version, location, meta }: Acceptance = {}): Reply => ({
-  status: 202,
-  data,
-  meta: { pending: true, ...meta },
-  etag: version,
-  location,
-  syncStatus: 'buffered',
-});

@@ -51,13 +51,13 @@ export interface ServiceDeps {
 
 /** Builds the services and gathers their routes. */
 export function createServices({ engine, knex, db, school, authStore }: ServiceDeps): { routes: Route[] } {
-  const { buffer, reader, cache } = engine;
-  const activity = new ActivityLog({ buffer, db });
+  const { buffer, writer, reader, cache } = engine;
+  const activity = new ActivityLog({ buffer, writer, db });
   const files = new Files(knex);
   const homeworkStore = new HomeworkStore({ knex, cache });
-  const homework = new HomeworkService({ buffer, reader, store: homeworkStore, school, files, activity });
+  const homework = new HomeworkService({ buffer, writer, reader, store: homeworkStore, school, files, activity });
   const submissions = new SubmissionService({
-    buffer,
+    writer,
     reader,
     store: homeworkStore,
     homework,
@@ -65,10 +65,10 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
     files,
     activity,
   });
-  const sheets = new SheetService({ buffer, reader, school, activity });
+  const sheets = new SheetService({ buffer, writer, reader, school, activity });
   const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
   const reports = new AttendanceReports({ marks, school });
-  const profiles = new ProfileService({ buffer, cache, store: authStore, activity, files });
+  const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
   const operations = new OperationsService({ engine, activity });
   return {
     routes: [

@@ -2,8 +2,9 @@ import { connect } from 'node:net';
 import Joi from 'joi';
 import { describe, expect, it } from 'vitest';
 import { NotFoundError, RateLimitedError } from '../../../src/errors/catalogue.ts';
-import { accepted, created, defineRoute, noContent, ok } from '../../../src/lib/route.ts';
+import { created, defineRoute, noContent, ok, written } from '../../../src/lib/route.ts';
 import { Platform, usePlatform } from '../../support/platform.ts';
+import { receipt } from '../../support/receipts.ts';
 
 const base = { service: 'things', summary: '', access: 'authenticated' as const };
 const idParams = Joi.object({ id: Joi.string().max(50).required() });
@@ -45,7 +46,7 @@ const routes = [
     method: 'PUT',
     path: '/things',
     mode: 'B',
-    handle: async () => accepted([1], { version: 8, location: '/api/v1/things/1', meta: { stored_by: 'soon' } }),
+    handle: async () => written([1], [{ ...receipt, version: 8 }], { location: '/api/v1/things/1' }),
   }),
   defineRoute({
     ...base,
@@ -121,7 +122,10 @@ describe('answers', () => {
   it('a buffered write is 202, pending, with ETag, Location and Sync-Status', async () => {
     const { status, headers, body } = await platform.call('PUT', '/things');
     expect(status).toBe(202);
-    expect(body).toEqual({ data: [1], meta: { pending: true, stored_by: 'soon' } });
+    expect(body).toEqual({
+      data: [1],
+      meta: { pending: true, stored_by: '2031-05-05T04:00:00.000Z', writes: ['thing~1~8'] },
+    });
     expect(Object.fromEntries(headers)).toMatchObject({
       etag: '"8"',
       location: '/api/v1/things/1',

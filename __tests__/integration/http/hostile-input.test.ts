@@ -2,8 +2,9 @@ import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import Joi from 'joi';
 import { describe, expect, it } from 'vitest';
-import { accepted, defineRoute, ok } from '../../../src/lib/route.ts';
+import { defineRoute, ok, written } from '../../../src/lib/route.ts';
 import { type RawAnswer, usePlatform } from '../../support/platform.ts';
+import { receipt } from '../../support/receipts.ts';
 
 const handled: unknown[] = [];
 
@@ -27,7 +28,7 @@ const body = Joi.object<Note>({
 
 const keep = async (ctx: { body: unknown }) => {
   handled.push(ctx.body);
-  return accepted(ctx.body);
+  return written(ctx.body, [receipt]);
 };
 
 const routes = [

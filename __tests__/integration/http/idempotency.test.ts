@@ -3,8 +3,9 @@ import Joi from 'joi';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { UnprocessableError } from '../../../src/errors/catalogue.ts';
 import { Idempotency } from '../../../src/http/idempotency.ts';
-import { accepted, defineRoute, type RequestContext } from '../../../src/lib/route.ts';
+import { defineRoute, type RequestContext, written } from '../../../src/lib/route.ts';
 import { usePlatform } from '../../support/platform.ts';
+import { receipt } from '../../support/receipts.ts';
 
 interface Order {
   item: string;
@@ -20,7 +21,7 @@ const order = async (ctx: RequestContext<unknown, unknown, Order>) => {
   const ids = [ctx.newId(), ctx.newId()];
   effects.push(...ids);
   await work(ctx);
-  return accepted({ ids, at: ctx.now.toISOString() }, { version: 1, location: `/api/v1/orders/${ids[0]}` });
+  return written({ ids, at: ctx.now.toISOString() }, [receipt], { location: `/api/v1/orders/${ids[0]}` });
 };
 const base = { service: 'orders', summary: '', mode: 'B' as const, access: 'authenticated' as const, body };
 

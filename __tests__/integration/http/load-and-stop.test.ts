@@ -1,8 +1,9 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { accepted, defineRoute, ok } from '../../../src/lib/route.ts';
+import { defineRoute, ok, written } from '../../../src/lib/route.ts';
 import { until } from '../../support/harness.ts';
 import { Platform } from '../../support/platform.ts';
+import { receipt } from '../../support/receipts.ts';
 
 let release = () => {};
 let gate = Promise.resolve();
@@ -17,7 +18,7 @@ const base = { service: 'things', summary: '', access: 'authenticated' as const 
 const routes = [
   defineRoute({ ...base, method: 'GET', path: '/slow', mode: 'R', handle: () => gate.then(() => ok('done')) }),
   defineRoute({ ...base, method: 'GET', path: '/fast', mode: 'R', handle: async () => ok('done') }),
-  defineRoute({ ...base, method: 'POST', path: '/writes', mode: 'B', handle: async () => accepted('kept') }),
+  defineRoute({ ...base, method: 'POST', path: '/writes', mode: 'B', handle: async () => written('kept', [receipt]) }),
 ];
 
 /** A connection that keeps what it receives. */

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { describe, expect, it } from 'vitest';
-import { accepted, created, defineRoute, noContent, ok, stored } from '../../../src/lib/route.ts';
+import { created, defineRoute, noContent, ok, stored, written } from '../../../src/lib/route.ts';
 
 const base = {
   service: 's',
@@ -68,13 +68,18 @@ describe('replies', () => {
       location: '/x',
       syncStatus: 'stored',
     });
-    expect(accepted(1, { location: '/x', version: 2 })).toMatchObject({
+    const receipt = { entity: 'club', key: 'k', version: 2, isPending: true, storedBy: new Date(5_000) };
+    expect(written(1, [receipt], { location: '/x' })).toMatchObject({
       status: 202,
       etag: 2,
       location: '/x',
       syncStatus: 'buffered',
-      meta: { pending: true },
+      meta: { pending: true, stored_by: '1970-01-01T00:00:05.000Z', writes: ['club~k~2'] },
     });
+    const through = { entity: 'club', key: 'j', version: 3, isPending: false };
+    expect(written(1, [through, receipt])).toMatchObject({ status: 202, etag: 3, syncStatus: 'buffered' });
+    expect(written(1, [through], { isNew: true })).toMatchObject({ status: 201, syncStatus: 'stored' });
+    expect(written(1, [through])).toMatchObject({ status: 200, meta: { pending: false, writes: ['club~j~3'] } });
     expect(noContent().status).toBe(204);
   });
 });

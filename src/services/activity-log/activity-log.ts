@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
+import type { Writer } from '../../buffer/writer.ts';
 import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
@@ -40,10 +41,12 @@ export interface ActivityPage {
 /** The audit log: appended in the buffer with each change, read with what is still pending. */
 export class ActivityLog {
   readonly #buffer: WriteBuffer;
+  readonly #writer: Writer;
   readonly #db: Db;
 
-  constructor({ buffer, db }: { buffer: WriteBuffer; db: Db }) {
+  constructor({ buffer, writer, db }: { buffer: WriteBuffer; writer: Writer; db: Db }) {
     this.#buffer = buffer;
+    this.#writer = writer;
     this.#db = db;
   }
 
@@ -54,7 +57,7 @@ export class ActivityLog {
   ): Promise<void> {
     const { actor, requestId, ip, now, newId } = context;
     const { service, action, entity, before, after, isLongLived } = activity;
-    await this.#buffer.put('activity_log', {
+    await this.#writer.put('activity_log', {
       id: newId(),
       at: now.toISOString(),
       actor: { user_id: actor.userId, roles: actor.roles },

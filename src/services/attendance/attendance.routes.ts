@@ -1,7 +1,7 @@
 import Joi from 'joi';
 import { idParams, schoolDate, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
-import { accepted, defineRoute, ok, type Route } from '../../lib/route.ts';
+import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
 import { STATUSES } from './attendance.entity.ts';
 import type { AttendanceReports } from './attendance-reports.ts';
 import type { EntryInput, SheetService } from './sheet-service.ts';
@@ -84,9 +84,9 @@ export const createAttendanceRoutes = ({
     async handle(context) {
       const { id, date } = context.params;
       const { period } = context.query;
-      const sheet = await sheets.save(context, { classId: id, on: date, period, ...context.body }, context.ifMatch);
-      return accepted(sheet, {
-        version: sheet.version,
+      const input = { classId: id, on: date, period, ...context.body };
+      const { sheet, receipt } = await sheets.save(context, input, context.ifMatch);
+      return written(sheet, [receipt], {
         location: `/api/v1/attendance/classes/${id}/sheets/${date}${period > 0 ? `?period=${period}` : ''}`,
       });
     },

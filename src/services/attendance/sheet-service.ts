@@ -1,11 +1,13 @@
 import type { FoundSheet, Reader } from '../../buffer/reader.ts';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
+import type { Writer } from '../../buffer/writer.ts';
 import { ForbiddenError, NotEnrolledError, NotFoundError, SheetClosedError } from '../../errors/catalogue.ts';
 import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import { schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
 import { sheetId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
+import type { WriteReceipt } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { LeavePart, RosterEntry, School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
@@ -54,6 +56,7 @@ export interface SheetView {
 
 export interface SheetDeps {
   buffer: WriteBuffer;
+  writer: Writer;
   reader: Reader;
   school: School;
   activity: ActivityLog;
@@ -102,8 +105,12 @@ export class SheetService {
    *
    * @throws the errors of AT1, NotEnrolledError naming the entries, SheetClosedError
    */
-  async save(caller: Caller, input: SheetInput, ifMatch?: number): Promise<SheetView> {
-    const { buffer, school, activity } = this.#deps;
+  async save(
+    caller: Caller,
+    input: SheetInput,
+    ifMatch?: number,
+  ): Promise<{ sheet: SheetView; receipt: WriteReceipt }> {
+    const { writer, school, activity } = this.#deps;
     const { classId, on, period } = input;
     const classSubjectId = await this.#requireTaker(caller, classId, period);
     await this.#requireEditable(caller, on);
@@ -129,8 +136,8 @@ export class SheetService {
       taken_by: caller.actor.userId,
       taken_at: before.head?.taken_at ?? now,
     };
-    const [{ version }] = await Promise.all([
-      buffer.putSheet('attendance', key, head as unknown as Document, fields as unknown as Document[], {
+    const [receipt] = await Promise.all([
+      writer.putSheet('attendance', key, head as unknown as Document, fields as unknown as Document[], {
         base: before.version,
         ...(ifMatch === undefined ? {} : { ifMatch }),
       }),
@@ -145,7 +152,8 @@ export class SheetService {
       ...before.entries,
       ...fields.map((entry): [string, AttendanceEntry] => [entry.student_id, entry]),
     ]);
-    return viewOf(input, roster, leaves, { head, entries, version, isPending: true });
+    const { version, isPending } = receipt;
+    return { sheet: viewOf(input, roster, leaves, { head, entries, version, isPending }), receipt };
   }
 
   /** Who may take which sheet: the homeroom teacher the day's roll, a class-subject's teacher its periods. */

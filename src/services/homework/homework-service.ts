@@ -1,9 +1,11 @@
 import type { Found, Reader } from '../../buffer/reader.ts';
-import { type Receipt, StaleVersionError, type WriteBuffer } from '../../buffer/write-buffer.ts';
+import { StaleVersionError, type WriteBuffer } from '../../buffer/write-buffer.ts';
+import type { Writer } from '../../buffer/writer.ts';
 import { HasGradesError, HasSubmissionsError, NotFoundError } from '../../errors/catalogue.ts';
 import { schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
+import type { WriteReceipt } from '../../lib/write-receipt.ts';
 import type { Condition, Position } from '../../stores/postgres/conditions.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { repeatUnlessAsked } from '../repeat.ts';
@@ -48,6 +50,8 @@ export interface HomeworkView {
   version: number;
   isPending: boolean;
   source: string;
+  /** Of the write that made it so. */
+  receipt?: WriteReceipt;
   /** The caller runs or teaches this class-subject; others see what is published. */
   isLed: boolean;
 }
@@ -62,6 +66,7 @@ type Caller = Pick<RequestContext, 'actor' | 'scope' | 'requestId' | 'ip' | 'now
 
 export interface HomeworkDeps {
   buffer: WriteBuffer;
+  writer: Writer;
   reader: Reader;
   store: HomeworkStore;
   school: School;
@@ -90,7 +95,7 @@ export class HomeworkService {
     caller: Caller,
     { class_subject_ids, publish_at, file_ids, ...fields }: NewHomework,
   ): Promise<HomeworkView[]> {
-    const { school, buffer, activity } = this.#deps;
+    const { school, writer, activity } = this.#deps;
     const now = caller.now.toISOString();
     const publishAt = publish_at ?? now;
     requireWindow({ ...fields, publish_at: publishAt });
@@ -119,17 +124,11 @@ export class HomeworkService {
         deleted_at: null,
       };
     });
-    const receipts = await Promise.all([
-      ...documents.map((document) => buffer.put('homework', document as unknown as Document)),
+    const [receipts] = await Promise.all([
+      Promise.all(documents.map((document) => writer.put('homework', document as unknown as Document))),
       ...documents.map(({ id }) => activity.record(caller, activityOf('create', id))),
     ]);
-    return documents.map((homework, index) => ({
-      homework,
-      version: (receipts[index] as Receipt).version,
-      isPending: true,
-      source: 'buffer',
-      isLed: true,
-    }));
+    return documents.map((homework, index) => writtenView(homework, receipts[index]!));
   }
 
   /** @throws NotFoundError when there is none in the caller's scope */
@@ -204,7 +203,7 @@ export class HomeworkService {
   }
 
   async #update(caller: Caller, id: string, changes: HomeworkChanges, ifMatch?: number): Promise<HomeworkView> {
-    const { buffer, store, activity } = this.#deps;
+    const { writer, store, activity } = this.#deps;
     const { homework: old, version } = await this.get(caller, id);
     if (ifMatch !== undefined && ifMatch !== version) throw new StaleVersionError(version);
     const homework: Homework = { ...old, ...changes, updated_at: caller.now.toISOString() };
@@ -222,29 +221,29 @@ export class HomeworkService {
       throw new HasGradesError({ errors: [{ pointer: '/max_x100', detail: 'is fixed once grades exist' }] });
     }
     const [receipt] = await Promise.all([
-      buffer.put('homework', homework as unknown as Document, { base: version, ifMatch: version }),
+      writer.put('homework', homework as unknown as Document, { base: version, ifMatch: version }),
       activity.record(caller, activityOf('update', id)),
     ]);
     if (changes.due_at !== undefined) await this.#moveLateness(homework, old.due_at);
-    return { homework, version: receipt.version, isPending: true, source: 'buffer', isLed: true };
+    return writtenView(homework, receipt);
   }
 
   /** @throws HasSubmissionsError, HasGradesError once students have handed in or are graded: archive it instead (H6) */
-  remove(caller: Caller, id: string, ifMatch?: number): Promise<number> {
+  remove(caller: Caller, id: string, ifMatch?: number): Promise<WriteReceipt> {
     return repeatUnlessAsked(ifMatch, () => this.#remove(caller, id, ifMatch));
   }
 
-  async #remove(caller: Caller, id: string, ifMatch?: number): Promise<number> {
-    const { buffer, store, activity } = this.#deps;
+  async #remove(caller: Caller, id: string, ifMatch?: number): Promise<WriteReceipt> {
+    const { writer, store, activity } = this.#deps;
     const { homework, version } = await this.get(caller, id);
     if (ifMatch !== undefined && ifMatch !== version) throw new StaleVersionError(version);
     if (await this.hasSubmissions(id)) throw new HasSubmissionsError('archive it instead');
     if (await store.hasGrades(id)) throw new HasGradesError('archive it instead');
     const [receipt] = await Promise.all([
-      buffer.put('homework', homework as unknown as Document, { base: version, ifMatch: version, isTombstone: true }),
+      writer.put('homework', homework as unknown as Document, { base: version, ifMatch: version, isTombstone: true }),
       activity.record(caller, activityOf('delete', id)),
     ]);
-    return receipt.version;
+    return receipt;
   }
 
   /** H6 counts buffered submissions, too. */
@@ -288,14 +287,14 @@ export class HomeworkService {
   }
 
   async #moveOne(homework: Homework, oldDueAt: string, studentId: string): Promise<void> {
-    const { reader, buffer } = this.#deps;
+    const { reader, writer } = this.#deps;
     const found = await reader.get('homework_submission', `${homework.id}:${studentId}`);
     if (!found) return;
     const submission = found.document as unknown as HomeworkSubmission;
     const { isLate, lateDays } = movedLateness(submission, oldDueAt, homework.due_at);
     if (lateDays === submission.late_days) return;
     const moved: HomeworkSubmission = { ...submission, is_late: isLate, late_days: lateDays };
-    await buffer.put('homework_submission', moved as unknown as Document, {
+    await writer.put('homework_submission', moved as unknown as Document, {
       base: found.version,
       ifMatch: found.version,
     });
@@ -306,6 +305,15 @@ const activityOf = (verb: 'create' | 'update' | 'delete', id: string) => ({
   service: 'homework',
   action: `homework.${verb}`,
   entity: { type: 'homework', id },
+});
+
+const writtenView = (homework: Homework, receipt: WriteReceipt): HomeworkView => ({
+  homework,
+  version: receipt.version,
+  isPending: receipt.isPending,
+  source: receipt.isPending ? 'buffer' : 'db',
+  receipt,
+  isLed: true,
 });
 
 function viewOf({ document, version, isPending, source }: Found, reach: Reach): HomeworkView {

@@ -2,7 +2,7 @@ import Joi from 'joi';
 import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
 import { cursor, idParams, isoInstant, pageLimit, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
-import { accepted, defineRoute, ok, type Route } from '../../lib/route.ts';
+import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
 import { fileIds, homeworkFields } from './homework.entity.ts';
 import type {
   HomeworkChanges,
@@ -104,9 +104,10 @@ export const createHomeworkRoutes = ({
       const views = await homework.create(context, context.body);
       const [first] = views;
       const data = views.length === 1 ? toResource(first!) : views.map(toResource);
-      return accepted(data, {
-        version: first!.version,
+      const receipts = views.map(({ receipt }) => receipt!);
+      return written(data, receipts, {
         location: views.length === 1 ? `${LIST}/${first!.homework.id}` : LIST,
+        isNew: true,
       });
     },
   }),
@@ -140,7 +141,7 @@ export const createHomeworkRoutes = ({
     errors: ['HAS_SUBMISSIONS', 'HAS_GRADES', 'VERSION_CONFLICT', 'BAD_WINDOW', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const view = await homework.update(context, context.params.id, context.body, context.ifMatch);
-      return accepted(toResource(view), { version: view.version, location: `${LIST}/${view.homework.id}` });
+      return written(toResource(view), [view.receipt!], { location: `${LIST}/${view.homework.id}` });
     },
   }),
   defineRoute<{ id: string }>({
@@ -153,8 +154,8 @@ export const createHomeworkRoutes = ({
     params: idParams,
     errors: ['HAS_SUBMISSIONS', 'VERSION_CONFLICT'],
     async handle(context) {
-      const version = await homework.remove(context, context.params.id, context.ifMatch);
-      return accepted({ id: context.params.id, deleted: true }, { version });
+      const receipt = await homework.remove(context, context.params.id, context.ifMatch);
+      return written({ id: context.params.id, deleted: true }, [receipt]);
     },
   }),
   defineRoute<{ id: string }, Record<string, never>, SubmissionBody>({
@@ -173,10 +174,7 @@ export const createHomeworkRoutes = ({
     errors: ['SUBMISSION_CLOSED', 'REVISIONS_EXHAUSTED', 'FILE_NOT_READY', 'FILE_TYPE', 'ALREADY_GRADED'],
     async handle(context) {
       const view = await submissions.save(context, context.params.id, context.body, context.ifMatch);
-      return accepted(toSubmission(view), {
-        version: view.version,
-        location: `${LIST}/${context.params.id}/submission`,
-      });
+      return written(toSubmission(view), [view.receipt!], { location: `${LIST}/${context.params.id}/submission` });
     },
   }),
   defineRoute<{ id: string }, { student_id?: string }>({

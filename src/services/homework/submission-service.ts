@@ -1,5 +1,5 @@
 import type { Found, Reader } from '../../buffer/reader.ts';
-import type { WriteBuffer } from '../../buffer/write-buffer.ts';
+import type { Writer } from '../../buffer/writer.ts';
 import {
   AlreadyGradedError,
   NotFoundError,
@@ -12,6 +12,7 @@ import { schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
 import { submissionId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
+import type { WriteReceipt } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { repeatUnlessAsked } from '../repeat.ts';
 import type { Files } from '../school/files.ts';
@@ -35,6 +36,8 @@ export interface SubmissionView {
   submission: HomeworkSubmission;
   version: number;
   isPending: boolean;
+  /** Of the write that made it so. */
+  receipt?: WriteReceipt;
   /** Absent while it is not the caller's to see (H9). */
   grade: Grade | undefined;
 }
@@ -52,7 +55,7 @@ export interface RosterLine {
 const MOST_STUDENTS = 1_000;
 
 export interface SubmissionDeps {
-  buffer: WriteBuffer;
+  writer: Writer;
   reader: Reader;
   store: HomeworkStore;
   homework: HomeworkService;
@@ -80,7 +83,7 @@ export class SubmissionService {
   }
 
   async #save(caller: Caller, homeworkId: string, input: SubmissionInput, ifMatch?: number): Promise<SubmissionView> {
-    const { buffer, homework: assignments, files, activity } = this.#deps;
+    const { writer, homework: assignments, files, activity } = this.#deps;
     const { homework } = await assignments.get(caller, homeworkId);
     const { studentId } = await caller.actor.scopes();
     if (!studentId) throw new NotFoundError();
@@ -117,7 +120,7 @@ export class SubmissionService {
     };
     const base = before?.version ?? 0;
     const [receipt] = await Promise.all([
-      buffer.put('homework_submission', document as unknown as Document, {
+      writer.put('homework_submission', document as unknown as Document, {
         base,
         // A draft never replaces what was handed in meanwhile; two devices never overwrite each other unseen.
         ifMatch: ifMatch ?? base,
@@ -128,7 +131,8 @@ export class SubmissionService {
         entity: { type: 'homework_submission', id: document.id },
       }),
     ]);
-    return { submission: document, version: receipt.version, isPending: true, grade: undefined };
+    const { version, isPending } = receipt;
+    return { submission: document, version, isPending, receipt, grade: undefined };
   }
 
   /** @throws NotFoundError when there is none in the caller's scope */

@@ -1,8 +1,10 @@
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
+import type { Writer } from '../../buffer/writer.ts';
 import type { Cache } from '../../cache/cache.ts';
 import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
+import type { WriteReceipt } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { AuthStore } from '../auth/auth-store.ts';
 import type { Files } from '../school/files.ts';
@@ -37,13 +39,22 @@ const STALE_SECONDS = 7 * 86_400;
 /** Who the caller is and what it has set about itself, the pending changes over the stored ones. */
 export class ProfileService {
   readonly #buffer: WriteBuffer;
+  readonly #writer: Writer;
   readonly #cache: Cache;
   readonly #store: AuthStore;
   readonly #activity: ActivityLog;
   readonly #files: Files;
 
-  constructor(deps: { buffer: WriteBuffer; cache: Cache; store: AuthStore; activity: ActivityLog; files: Files }) {
+  constructor(deps: {
+    buffer: WriteBuffer;
+    writer: Writer;
+    cache: Cache;
+    store: AuthStore;
+    activity: ActivityLog;
+    files: Files;
+  }) {
     this.#buffer = deps.buffer;
+    this.#writer = deps.writer;
     this.#cache = deps.cache;
     this.#store = deps.store;
     this.#activity = deps.activity;
@@ -59,7 +70,11 @@ export class ProfileService {
    *
    * @throws FileNotReadyError, FileTypeError for an avatar that is no ready image of one's own
    */
-  async update(caller: Caller, { prefs, ...changes }: ProfileChanges, ifMatch?: number): Promise<MeView> {
+  async update(
+    caller: Caller,
+    { prefs, ...changes }: ProfileChanges,
+    ifMatch?: number,
+  ): Promise<{ view: MeView; receipt: WriteReceipt }> {
     const { userId } = caller.actor;
     const named: Document = { ...changes, ...prefs };
     if (changes.avatar_file_id) {
@@ -71,8 +86,8 @@ export class ProfileService {
       return { fields: {}, version: 0, isPending: true };
     });
     const fields = Object.entries(named).map(([name, value]): Document => ({ name, value }));
-    const [{ version }] = await Promise.all([
-      this.#buffer.putSheet('profile', userId, { user_id: userId }, fields, {
+    const [receipt] = await Promise.all([
+      this.#writer.putSheet('profile', userId, { user_id: userId }, fields, {
         base: before.version,
         ...(ifMatch === undefined ? {} : { ifMatch }),
       }),
@@ -84,7 +99,9 @@ export class ProfileService {
         after: { fields: Object.keys(named) },
       }),
     ]);
-    return viewOf(caller.actor, { fields: { ...before.fields, ...named }, version, isPending: true });
+    const { version, isPending } = receipt;
+    const view = await viewOf(caller.actor, { fields: { ...before.fields, ...named }, version, isPending });
+    return { view, receipt };
   }
 
   async #profile(userId: string): Promise<Profile> {

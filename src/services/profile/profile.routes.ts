@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { accepted, defineRoute, ok, type Route } from '../../lib/route.ts';
+import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
 import { prefsFields, profileFields } from './profile.entity.ts';
 import type { ProfileChanges, ProfileService } from './profile-service.ts';
 
@@ -26,8 +26,8 @@ export const createProfileRoutes = ({ profiles }: { profiles: ProfileService }):
     body: Joi.object<ProfileChanges>({ ...profileFields, prefs: Joi.object(prefsFields).min(1) }).min(1),
     errors: ['VERSION_CONFLICT', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
-      const { data, version } = await profiles.update(context, context.body, context.ifMatch);
-      return accepted(data, { version, location: '/api/v1/auth/me' });
+      const { view, receipt } = await profiles.update(context, context.body, context.ifMatch);
+      return written(view.data, [receipt], { location: '/api/v1/auth/me' });
     },
   }),
 ];

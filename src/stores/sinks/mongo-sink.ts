@@ -20,6 +20,12 @@ export class MongoSink implements Sink {
     await this.#db.command({ ping: 1 });
   }
 
+  async versionOf(entity: EntityDefinition, key: string): Promise<number | undefined> {
+    const collection = this.#db.collection<{ _id: string; version: number }>((entity.sink as MongoTarget).collection);
+    const found = await collection.findOne({ _id: key }, { projection: { version: 1 } });
+    return found === null ? undefined : Number(found.version);
+  }
+
   async write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome> {
     const outcome: BatchOutcome = { stored: [], stale: 0, rejected: [], statements: 1 };
     const refused = await this.#send(entity, writes);

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { classifyPostgresError, reasonOf } from '../../errors/driver-errors.ts';
-import type { EntityDefinition, PostgresSink as PostgresTarget } from '../../lib/entity.ts';
+import { type EntityDefinition, keyParts, type PostgresSink as PostgresTarget } from '../../lib/entity.ts';
 import { batchStatement, refusalStatement } from './postgres-statement.ts';
 import type { BatchOutcome, Sink, StoreWrite } from './sink.ts';
 
@@ -26,6 +26,16 @@ export class PostgresSink implements Sink {
 
   async ping(): Promise<void> {
     await this.#knex.raw('SELECT 1').timeout(Math.min(PING_TIMEOUT_MS, this.#timeoutMs));
+  }
+
+  async versionOf(entity: EntityDefinition, key: string): Promise<number | undefined> {
+    const { table, conflict, version } = entity.sink as PostgresTarget;
+    const where = conflict.map((name) => `"${name}" = ?`).join(' AND ');
+    const values = Object.values(keyParts(entity, key)) as string[];
+    const { rows } = (await this.#knex
+      .raw(`SELECT "${version}" AS version FROM "${table}" WHERE ${where}`, values)
+      .timeout(this.#timeoutMs)) as { rows: { version: string }[] };
+    return rows[0] === undefined ? undefined : Number(rows[0].version);
   }
 
   async write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome> {

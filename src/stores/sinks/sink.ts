@@ -51,6 +51,8 @@ export interface BatchOutcome {
  */
 export interface Sink {
   write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome>;
+  /** Version of a stored key, deleted ones too; undefined when there is none. */
+  versionOf(entity: EntityDefinition, key: string): Promise<number | undefined>;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
 }

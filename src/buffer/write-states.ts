@@ -1,0 +1,44 @@
+import { isKeyOf } from '../lib/entity.ts';
+import type { EntityRegistry } from '../lib/entity-registry.ts';
+import type { Receipt } from '../lib/write-receipt.ts';
+import type { StoreDirectory } from './batch-writer.ts';
+import type { WriteBuffer } from './write-buffer.ts';
+
+/**
+ * What became of an acknowledged write:
+ *
+ *   buffered -> stored, or superseded by a newer write of its key (which is stored in its stead)
+ *   buffered -> failed | waiting (behind a failed parent) -> buffered by a replay, or discarded by an admin
+ */
+export type WriteState = 'buffered' | 'stored' | 'superseded' | 'failed' | 'waiting' | 'discarded';
+
+/** Follows acknowledged writes by what the buffer and the databases hold; nothing is kept for it. */
+export class WriteStates {
+  readonly #buffer: WriteBuffer;
+  readonly #registry: EntityRegistry;
+  readonly #stores: StoreDirectory;
+
+  constructor(deps: { buffer: WriteBuffer; registry: EntityRegistry; stores: StoreDirectory }) {
+    this.#buffer = deps.buffer;
+    this.#registry = deps.registry;
+    this.#stores = deps.stores;
+  }
+
+  /** @returns the state, and the kind of database it is or will be in; undefined for what cannot be a write */
+  async of({ entity: name, key, version }: Receipt) {
+    const entity = this.#registry.find(name);
+    if (!entity || !isKeyOf(entity, key)) return undefined;
+    const database = entity.sink.kind;
+    const [pending] = await this.#buffer.fetch(name, [key]);
+    if (pending?.entries.some((entry) => entry.version === version)) {
+      const state: WriteState = pending.state === 'dirty' ? 'buffered' : pending.state;
+      return { state, database };
+    }
+    // A document is replaced whole; a sheet's fields may have been stored while others wait.
+    if (pending && entity.kind === 'document' && pending.version > version)
+      return { state: 'superseded' as WriteState, database };
+    const stored = await this.#stores[database].sink.versionOf(entity, key);
+    const state: WriteState = stored !== undefined && stored >= version ? 'stored' : 'discarded';
+    return { state, database };
+  }
+}
