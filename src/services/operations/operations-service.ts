@@ -8,6 +8,7 @@ import type { Engine } from '../../engine.ts';
 import { NotFoundError, ValidationError } from '../../errors/catalogue.ts';
 import type { Document, EntityDefinition } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
+import { parseWriteId } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
@@ -87,6 +88,14 @@ export class OperationsService {
         },
       })),
     };
+  }
+
+  /** What became of an acknowledged write. @throws NotFoundError for an id that no write of this school can have */
+  async write(id: string) {
+    const receipt = parseWriteId(id);
+    const found = receipt && (await this.#engine.writeStates.of(receipt));
+    if (!found) throw new NotFoundError('no write has this id: it is one of `meta.writes` of an answer');
+    return { id, entity: receipt.entity, version: receipt.version, ...found };
   }
 
   async sync(caller: Caller): Promise<string> {

@@ -46,6 +46,16 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     }),
     handle: async ({ params }) => ok(await operations.entry(params.entity, params.id)),
   }),
+  defineRoute<{ id: string }>({
+    method: 'GET',
+    path: '/writes/:id',
+    service: SERVICE,
+    summary: 'Whether an acknowledged write is stored yet; its id is in `meta.writes` of its answer',
+    mode: 'R',
+    access: 'authenticated',
+    params: Joi.object<{ id: string }>({ id: Joi.string().max(300).required() }),
+    handle: async ({ params }) => ok(await operations.write(params.id)),
+  }),
   defineRoute({
     method: 'POST',
     path: '/admin/sync',
