@@ -1,75 +1,23 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SERVICES } from '../../scripts/services/definitions.ts';
 import { buildHomework, buildSubmission, type Refs, refsOf } from '../support/documents.ts';
 import { SchoolHarness, until } from '../support/harness.ts';
+import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
 
-/** Three masters on loopback, all slots served; the engine's keys spread over six shards and a slot a queue. */
-const MASTERS = 3;
-const SLOTS = 16_384;
-const nodes: { child: ChildProcess; port: number; redis: Redis }[] = [];
-let folder: string;
+let cluster: RedisCluster;
+/** Its keys spread over six shards and a slot a queue. */
 let school: SchoolHarness;
 let refs: Refs;
 
-/** The cluster bus listens 10,000 ports above. */
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port > 50_000 ? port - 30_000 : port));
-    });
-  });
-
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'schools24-cluster-'));
-  const { file } = await SERVICES.redis.choose({ info: () => {}, warn: () => {} });
-  for (let index = 0; index < MASTERS; index++) {
-    const port = await freePort();
-    const args =
-      `--port ${port} --bind 127.0.0.1 --cluster-enabled yes --cluster-config-file nodes-${port}.conf --dir ${folder} --appendfilename ${port}.aof --appendonly yes --appendfsync always --maxmemory-policy noeviction --save`.split(
-        ' ',
-      );
-    const child = spawn(file, [...args, '', '--hash-max-ziplist-entries', '512', '--hash-max-ziplist-value', '1024'], {
-      stdio: 'ignore',
-      cwd: folder,
-    });
-    const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: null });
-    redis.on('error', () => {});
-    await redis.ping();
-    nodes.push({ child, port, redis });
-  }
-  for (const [index, { redis }] of nodes.entries()) {
-    const from = Math.ceil((SLOTS / MASTERS) * index);
-    const to = Math.ceil((SLOTS / MASTERS) * (index + 1));
-    await redis.cluster('ADDSLOTS', ...Array.from({ length: to - from }, (_, slot) => from + slot));
-    await redis.call('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1));
-  }
-  for (const { port } of nodes.slice(1)) await nodes[0]!.redis.cluster('MEET', '127.0.0.1', port);
-  for (const { redis } of nodes)
-    await until(async () => ((await redis.cluster('INFO')).includes('cluster_state:ok') ? true : undefined));
-  school = new SchoolHarness({
-    REDIS_URL: nodes.map(({ port }) => `redis://127.0.0.1:${port}`).join(','),
-    REDIS_CLUSTER: 'true',
-    BUFFER_SHARDS: '6',
-  });
+  cluster = await startRedisCluster();
+  school = new SchoolHarness({ REDIS_URL: cluster.url, REDIS_CLUSTER: 'true', BUFFER_SHARDS: '6' });
   await school.open();
   refs = await refsOf(school);
 }, 60_000);
 
 afterAll(async () => {
   await school?.close();
-  for (const { child, redis } of nodes) {
-    redis.disconnect();
-    child.kill('SIGKILL');
-  }
-  await rm(folder, { recursive: true, force: true });
+  await cluster?.close();
 });
 
 describe('Redis Cluster', () => {

@@ -1,7 +1,7 @@
-import { startWorkers } from '../../processors/index.ts';
 import { createEngine, startEngine } from '../../src/engine.ts';
 import { createMongo } from '../../src/stores/mongo/connect.ts';
 import { createPostgres } from '../../src/stores/postgres/connect.ts';
+import { startEngineWorkers } from '../../src/sync-workers.ts';
 import { Load } from './load.ts';
 import { testEntities } from './test-entities.ts';
 
@@ -78,30 +78,16 @@ const engine = createEngine(
 await startEngine(engine, log);
 if (settings.fate) meet(settings.fate);
 if (isWorker) {
-  const workers = await startWorkers(
-    {
-      connect: () => engine.connect({ maxRetriesPerRequest: null }),
-      prefixOf: (queue) => engine.keys.queue(queue),
-      queues: engine.queues,
-      parallelBatches: 10,
-      log,
-      ...(settings.takeover ? { takeover: settings.takeover } : {}),
-    },
-    {
-      buffer: engine.buffer,
-      batchWriter: engine.batchWriter,
-      failedWrites: engine.failedWrites,
-      registry: engine.registry,
-      queues: engine.queues,
-      runs: engine.runs,
-      log,
-      batchSize: 20,
-      usedMemory: async () => 0,
-      needsSync: async () => undefined,
-      observeBatch: (result) => say({ batch: result }),
-      observeRun: () => {},
-    },
-  );
+  const workers = await startEngineWorkers(engine, {
+    log,
+    parallelBatches: 10,
+    batchSize: 20,
+    usedMemory: async () => 0,
+    needsSync: async () => undefined,
+    observeBatch: (result) => say({ batch: result }),
+    observeRun: () => {},
+    ...(settings.takeover ? { takeover: settings.takeover } : {}),
+  });
   process.once('SIGTERM', async () => {
     await Promise.all(workers.map((worker) => worker.close()));
     await engine.close();

@@ -4,7 +4,6 @@ import type { Worker } from 'bullmq';
 import { Cluster, Redis } from 'ioredis';
 import type { Knex } from 'knex';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { startWorkers } from '../../processors/index.ts';
 import { requestSync } from '../../queues/request-sync.ts';
 import type { SyncRun } from '../../queues/sync-runs.ts';
 import type { BatchResult } from '../../src/buffer/batch-writer.ts';
@@ -13,6 +12,7 @@ import type { Document, EntityDefinition, Lane } from '../../src/lib/entity.ts';
 import type { Receipt, WriteReceipt } from '../../src/lib/write-receipt.ts';
 import { createMongo, type Mongo } from '../../src/stores/mongo/connect.ts';
 import { createPostgres } from '../../src/stores/postgres/connect.ts';
+import { startEngineWorkers } from '../../src/sync-workers.ts';
 import type { ChildSettings } from './engine-child.ts';
 import { EngineChild } from './engine-process.ts';
 import type { Acknowledged } from './oracle.ts';
@@ -154,32 +154,14 @@ export class EngineHarness {
 
   /** Workers of a process, its own unless told; they end with `stopWorkers`, or at the file's end. */
   async startWorker(engine: Engine = this.engine, parallelBatches = 10): Promise<Worker[]> {
-    const workers = await startWorkers(
-      {
-        connect: () => engine.connect({ maxRetriesPerRequest: null }),
-        prefixOf: (queue) => engine.keys.queue(queue),
-        queues: engine.queues,
-        parallelBatches,
-        log: this.log,
-      },
-      {
-        buffer: engine.buffer,
-        batchWriter: engine.batchWriter,
-        failedWrites: engine.failedWrites,
-        registry: engine.registry,
-        queues: engine.queues,
-        runs: engine.runs,
-        log: this.log,
-        batchSize: this.#options.batchSize ?? 100,
-        usedMemory: async () => {
-          await engine.guard.checkMemory();
-          return engine.guard.memory.usedBytes;
-        },
-        needsSync: async () => undefined,
-        observeBatch: (result) => void this.batches.push(result),
-        observeRun: () => {},
-      },
-    );
+    const workers = await startEngineWorkers(engine, {
+      log: this.log,
+      parallelBatches,
+      batchSize: this.#options.batchSize ?? 100,
+      needsSync: async () => undefined,
+      observeBatch: (result) => void this.batches.push(result),
+      observeRun: () => {},
+    });
     for (const worker of workers) this.#workers.add(worker);
     return workers;
   }

@@ -3,9 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { Queue } from 'bullmq';
 import express, { type Express } from 'express';
 import { Redis } from 'ioredis';
-import Joi from 'joi';
+import { createValidator } from '../../src/http/validation.ts';
 import { newId } from '../../src/lib/ids.ts';
-import { homeworkFields } from '../../src/services/homework/homework.entity.ts';
+import { newHomeworkBody } from '../../src/services/homework/homework.routes.ts';
+import type { NewHomework } from '../../src/services/homework/homework-service.ts';
 import { createPostgres } from '../../src/stores/postgres/connect.ts';
 import { openEngine } from './engine.ts';
 
@@ -15,36 +16,20 @@ import { openEngine } from './engine.ts';
  */
 type Variant = (staffOf: (classSubject: string) => string) => Promise<Express | import('node:http').RequestListener>;
 
-const schema = Joi.object({
-  ...homeworkFields,
-  class_subject_ids: Joi.array().items(Joi.string().guid()).min(1).required(),
-  title: homeworkFields.title.required(),
-  due_at: homeworkFields.due_at.required(),
-  description: homeworkFields.description.default(''),
-});
+const validate = createValidator(newHomeworkBody, '');
 
 function rowOf(body: unknown, staffOf: (classSubject: string) => string) {
-  const { error, value } = schema.validate(body, { abortEarly: false });
-  if (error) throw error;
+  // Validators return unknown; what passed this one has the type of its schema.
+  const { class_subject_ids, file_ids: _, ...fields } = validate(body) as NewHomework;
+  const classSubject = class_subject_ids[0]!;
   const now = new Date().toISOString();
-  const { class_subject_ids, ...fields } = value;
   return {
     id: newId(),
-    class_subject_id: class_subject_ids[0],
-    staff_id: staffOf(class_subject_ids[0]),
+    class_subject_id: classSubject,
+    staff_id: staffOf(classSubject),
     group_id: null,
     assigned_on: now.slice(0, 10),
     publish_at: now,
-    late_until_at: null,
-    late_deduct_bp: 0,
-    late_floor_bp: 0,
-    max_x100: null,
-    submission_kind: 'any',
-    max_files: 5,
-    max_revisions: 3,
-    is_autosubmit: false,
-    is_missing_zero: false,
-    status: 'published',
     created_at: now,
     updated_at: now,
     deleted_at: null,

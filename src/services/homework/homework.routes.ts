@@ -35,6 +35,26 @@ const toSubmission = ({ submission, version, isPending, grade }: SubmissionView)
 
 type ListQuery = Omit<HomeworkFilter, 'after'> & { cursor?: string };
 
+/** What a teacher says of new homework, and what holds where nothing is said; `publish_at` is then the time of the request. */
+export const newHomeworkBody = Joi.object<NewHomework>({
+  ...homeworkFields,
+  class_subject_ids: Joi.array().items(uuid).min(1).max(60).unique().required(),
+  title: homeworkFields.title.required(),
+  description: homeworkFields.description.default(''),
+  due_at: homeworkFields.due_at.required(),
+  late_until_at: homeworkFields.late_until_at.default(null),
+  late_deduct_bp: homeworkFields.late_deduct_bp.default(0),
+  late_floor_bp: homeworkFields.late_floor_bp.default(0),
+  max_x100: homeworkFields.max_x100.default(null),
+  submission_kind: homeworkFields.submission_kind.default('any'),
+  max_files: homeworkFields.max_files.default(5),
+  max_revisions: homeworkFields.max_revisions.default(3),
+  is_autosubmit: homeworkFields.is_autosubmit.default(false),
+  is_missing_zero: homeworkFields.is_missing_zero.default(false),
+  status: homeworkFields.status.valid('draft', 'published').default('published'),
+  file_ids: fileIds.default([]),
+});
+
 interface SubmissionBody {
   body?: string | null;
   file_ids: string[];
@@ -81,24 +101,7 @@ export const createHomeworkRoutes = ({
     summary: 'Give homework to one or several classes',
     mode: 'B',
     access: { capability: 'homework', verb: 'w' },
-    body: Joi.object<NewHomework>({
-      ...homeworkFields,
-      class_subject_ids: Joi.array().items(uuid).min(1).max(60).unique().required(),
-      title: homeworkFields.title.required(),
-      description: homeworkFields.description.default(''),
-      due_at: homeworkFields.due_at.required(),
-      late_until_at: homeworkFields.late_until_at.default(null),
-      late_deduct_bp: homeworkFields.late_deduct_bp.default(0),
-      late_floor_bp: homeworkFields.late_floor_bp.default(0),
-      max_x100: homeworkFields.max_x100.default(null),
-      submission_kind: homeworkFields.submission_kind.default('any'),
-      max_files: homeworkFields.max_files.default(5),
-      max_revisions: homeworkFields.max_revisions.default(3),
-      is_autosubmit: homeworkFields.is_autosubmit.default(false),
-      is_missing_zero: homeworkFields.is_missing_zero.default(false),
-      status: homeworkFields.status.valid('draft', 'published').default('published'),
-      file_ids: fileIds.default([]),
-    }),
+    body: newHomeworkBody,
     errors: ['BAD_WINDOW', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const views = await homework.create(context, context.body);
