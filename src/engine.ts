@@ -140,7 +140,12 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   // Copies of what a database has are worth memory only while the buffer does not need it.
   const hasRoom = (): boolean => guard.pressure === 'normal';
   const buffer = new WriteBuffer({ redis, keys, registry, codec, warmSeconds: settings.warmSeconds, mayKeep: hasRoom });
-  const cache = new Cache(redis, (name) => keys.copy(name), deps.observeCache, hasRoom);
+  const cache = new Cache({
+    redis,
+    keyOf: (name) => keys.copy(name),
+    observe: deps.observeCache,
+    mayStore: hasRoom,
+  });
   const rows = new Rows(deps.readKnex ?? deps.knex);
   const reader = new Reader({ buffer, rows, cache, registry });
   const queueConnection = open({
