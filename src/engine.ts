@@ -35,6 +35,8 @@ export interface EngineSettings {
     /** Namespace of all keys; tests have their own. */
     prefix: string;
   };
+  /** Another Redis for cached answers; it may evict, and be away. */
+  cacheUrl?: string | undefined;
   shards: number;
   compression: { isEnabled: boolean; algorithm: string };
   /** TTL of stored documents kept for reads. */
@@ -63,7 +65,12 @@ export interface Engine {
   formats: Formats;
   buffer: WriteBuffer;
   reader: Reader;
+  /** Answers that may be lost at any time. */
   cache: Cache;
+  /** Answers that are wanted while PostgreSQL is away: with the buffer, where nothing is evicted. */
+  keptCache: Cache;
+  /** The cache's own server, where it has one. */
+  cacheRedis: Redis | undefined;
   guard: BufferGuard;
   queues: Queues;
   pointers: Pointers;
@@ -85,9 +92,14 @@ const SILENCE_MS = 5_000;
 const BLOCKED_SILENCE_MS = 12_000;
 /** A dead Redis must fail a request, not hold it. */
 const COMMAND_TIMEOUT_MS = 5_000;
+/** What the cache does not say by then, the database is asked for. */
+const CACHE_TIMEOUT_MS = 250;
+const CACHE_SILENCE_MS = 1_000;
 const RECONNECT_MOST_MS = 1_000;
 
-function connect({ urls, isCluster }: EngineSettings['redis'], options: RedisOptions): Redis {
+type RedisServer = Pick<EngineSettings['redis'], 'urls' | 'isCluster'>;
+
+function connect({ urls, isCluster }: RedisServer, options: RedisOptions): Redis {
   const shared: RedisOptions = {
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: BLOCKED_SILENCE_MS,
@@ -109,8 +121,8 @@ function connect({ urls, isCluster }: EngineSettings['redis'], options: RedisOpt
 export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine {
   const { log } = deps;
   const connections: Redis[] = [];
-  const open = (options: RedisOptions = {}): Redis => {
-    const redis = connect(settings.redis, options);
+  const open = (options: RedisOptions = {}, server: RedisServer = settings.redis): Redis => {
+    const redis = connect(server, options);
     redis.on('error', (error) => log.warn('redis connection', { error: error.message }));
     connections.push(redis);
     return redis;
@@ -140,12 +152,23 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   // Copies of what a database has are worth memory only while the buffer does not need it.
   const hasRoom = (): boolean => guard.pressure === 'normal';
   const buffer = new WriteBuffer({ redis, keys, registry, codec, warmSeconds: settings.warmSeconds, mayKeep: hasRoom });
-  const cache = new Cache({
-    redis,
-    keyOf: (name) => keys.copy(name),
-    observe: deps.observeCache,
-    mayStore: hasRoom,
-  });
+  const cacheRedis =
+    settings.cacheUrl === undefined
+      ? undefined
+      : open(
+          {
+            enableAutoPipelining: true,
+            enableOfflineQueue: false,
+            maxRetriesPerRequest: 0,
+            autoResendUnfulfilledCommands: false,
+            commandTimeout: CACHE_TIMEOUT_MS,
+            socketTimeout: CACHE_SILENCE_MS,
+          },
+          { urls: [settings.cacheUrl], isCluster: false },
+        );
+  const answers = { redis, keyOf: (name: string) => keys.copy(name), observe: deps.observeCache };
+  const keptCache = new Cache({ ...answers, mayStore: hasRoom });
+  const cache = cacheRedis ? new Cache({ ...answers, answers: cacheRedis }) : keptCache;
   const rows = new Rows(deps.readKnex ?? deps.knex);
   const reader = new Reader({ buffer, rows, cache, registry });
   const queueConnection = open({
@@ -212,6 +235,8 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     buffer,
     reader,
     cache,
+    keptCache,
+    cacheRedis,
     guard,
     queues,
     pointers,
