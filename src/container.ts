@@ -66,6 +66,7 @@ export function createContainer({
       redis: { urls: config.redis.urls, isCluster: config.redis.isCluster, prefix: config.redis.prefix },
       cacheUrl: config.redis.cacheUrl,
       shards: config.buffer.shards,
+      poolSize: config.redis.poolSize,
       compression: config.buffer.compression,
       warmSeconds: config.buffer.warmSeconds,
       guard: config.buffer.guard,

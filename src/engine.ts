@@ -38,6 +38,8 @@ export interface EngineSettings {
   /** Another Redis for cached answers; it may evict, and be away. */
   cacheUrl?: string | undefined;
   shards: number;
+  /** Connections that the shards' commits are spread over; one unless told. */
+  poolSize?: number;
   compression: { isEnabled: boolean; algorithm: string };
   /** TTL of stored documents kept for reads. */
   warmSeconds: number;
@@ -60,6 +62,8 @@ export interface EngineDeps {
 /** Everything between a service and the databases, built once a process. */
 export interface Engine {
   redis: Redis;
+  /** Connections of the shards' commits in turn; the first is `redis`. */
+  pool: readonly Redis[];
   registry: EntityRegistry;
   keys: BufferKeys;
   formats: Formats;
@@ -127,7 +131,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     connections.push(redis);
     return redis;
   };
-  const redis = open({
+  const bufferOptions: RedisOptions = {
     enableAutoPipelining: true,
     socketTimeout: SILENCE_MS,
     ...(settings.isPatient
@@ -140,7 +144,9 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
           enableOfflineQueue: false,
           commandTimeout: COMMAND_TIMEOUT_MS,
         }),
-  });
+  };
+  const pool = Array.from({ length: settings.poolSize ?? 1 }, () => open(bufferOptions));
+  const redis = pool[0]!;
   const registry = new EntityRegistry(deps.entities);
   const keys = new BufferKeys(settings.redis.prefix, settings.shards);
   const formats = new Formats(redis, keys, registry);
@@ -151,7 +157,15 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   );
   // Copies of what a database has are worth memory only while the buffer does not need it.
   const hasRoom = (): boolean => guard.pressure === 'normal';
-  const buffer = new WriteBuffer({ redis, keys, registry, codec, warmSeconds: settings.warmSeconds, mayKeep: hasRoom });
+  const buffer = new WriteBuffer({
+    redis,
+    pool,
+    keys,
+    registry,
+    codec,
+    warmSeconds: settings.warmSeconds,
+    mayKeep: hasRoom,
+  });
   const cacheRedis =
     settings.cacheUrl === undefined
       ? undefined
@@ -229,6 +243,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
 
   return {
     redis,
+    pool,
     registry,
     keys,
     formats,
@@ -264,7 +279,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
  * @throws MissingUpcastError when buffered payloads have a shape that nothing lifts
  */
 export async function startEngine(engine: Engine, log: Log): Promise<void> {
-  await ready(engine.redis);
+  await Promise.all(engine.pool.map(ready));
   const durability = await engine.guard.start();
   for (const warning of durability.warnings) log.warn('redis setting', { warning });
   await engine.formats.publish();

@@ -175,6 +175,9 @@ function contradictions(environment: Environment): string[] {
   else if (!environment.REDIS_CLUSTER && environment.REDIS_URL.length > 1) {
     problems.push('REDIS_URL names several servers: set REDIS_CLUSTER=true');
   }
+  if (environment.REDIS_POOL_SIZE > environment.BUFFER_SHARDS) {
+    problems.push('REDIS_POOL_SIZE must not exceed BUFFER_SHARDS');
+  }
   return problems;
 }
 
