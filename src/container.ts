@@ -65,6 +65,7 @@ export function createContainer({
     {
       redis: { urls: config.redis.urls, isCluster: config.redis.isCluster, prefix: config.redis.prefix },
       cacheUrl: config.redis.cacheUrl,
+      cacheSeconds: config.cache.ttlSeconds,
       shards: config.buffer.shards,
       poolSize: config.redis.poolSize,
       compression: config.buffer.compression,

@@ -37,6 +37,8 @@ export interface EngineSettings {
   };
   /** Another Redis for cached answers; it may evict, and be away. */
   cacheUrl?: string | undefined;
+  /** TTL of cached answers whose kind has none of its own. */
+  cacheSeconds: number;
   shards: number;
   /** Connections that the shards' commits are spread over; one unless told. */
   poolSize?: number;
@@ -180,7 +182,12 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
           },
           { urls: [settings.cacheUrl], isCluster: false },
         );
-  const answers = { redis, keyOf: (name: string) => keys.copy(name), observe: deps.observeCache };
+  const answers = {
+    redis,
+    keyOf: (name: string) => keys.copy(name),
+    ttlSeconds: settings.cacheSeconds,
+    observe: deps.observeCache,
+  };
   const keptCache = new Cache({ ...answers, mayStore: hasRoom });
   const cache = cacheRedis ? new Cache({ ...answers, answers: cacheRedis }) : keptCache;
   const rows = new Rows(deps.readKnex ?? deps.knex);

@@ -4,7 +4,8 @@ import type { Redis } from 'ioredis';
 export interface CacheSpec<T> {
   /** Key without prefix, e.g. `class:roster:{class}:{date}`. */
   name: string;
-  ttlSeconds: number;
+  /** The cache's own unless given. */
+  ttlSeconds?: number;
   /** Beyond its freshness, served only when the loader fails. */
   staleSeconds?: number;
   /** State of the source as the caller knows it: an answer of another state is not served, fresh or stale. */
@@ -42,6 +43,7 @@ export class Cache {
   readonly #redis: Redis;
   readonly #answers: Redis;
   readonly #keyOf: (name: string) => string;
+  readonly #ttlSeconds: number;
   readonly #loading = new Map<string, Promise<unknown>>();
   readonly #observe: (name: string, isHit: boolean) => void;
   readonly #mayStore: () => boolean;
@@ -51,6 +53,8 @@ export class Cache {
     redis: Redis;
     answers?: Redis | undefined;
     keyOf: (name: string) => string;
+    /** How long an answer is fresh unless its kind says otherwise. */
+    ttlSeconds: number;
     observe?: ((name: string, isHit: boolean) => void) | undefined;
     /** Asked before each store: answers are kept only while there is room for them. */
     mayStore?: () => boolean;
@@ -58,6 +62,7 @@ export class Cache {
     this.#redis = deps.redis;
     this.#answers = deps.answers ?? deps.redis;
     this.#keyOf = deps.keyOf;
+    this.#ttlSeconds = deps.ttlSeconds;
     this.#observe = deps.observe ?? (() => {});
     this.#mayStore = deps.mayStore ?? (() => true);
   }
@@ -125,7 +130,7 @@ export class Cache {
 
   async #loadAndStore<T>(
     key: string,
-    { ttlSeconds, staleSeconds = 0, load }: CacheSpec<T>,
+    { ttlSeconds = this.#ttlSeconds, staleSeconds = 0, load }: CacheSpec<T>,
     stamp: number | undefined,
   ): Promise<T> {
     const value = await load();

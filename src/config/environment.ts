@@ -142,7 +142,7 @@ export const environmentRules = {
   ALLOW_VOLATILE_BUFFER: flag(false),
   REDIS_COMPRESSION_ENABLED: flag(true),
   REDIS_COMPRESSION_ALGORITHM: choice('auto', 'zstd', 'zstd-dict', 'deflate-dict', 'snappy', 'lz4', 'none'),
-  REDIS_DEFAULT_TTL: count(1, 2_592_000, 3_600),
+  REDIS_DEFAULT_TTL: count(1, 604_800, 3_600),
   REDIS_WRITE_BUFFER_TTL: count(0, 2_592_000, 7_200),
   BUFFER_SHARDS: count(1, 1_024, 1),
   BUFFER_LIMIT_BYTES: count(16 * 1024 * 1024, Number.MAX_SAFE_INTEGER, 1024 * 1024 * 1024),

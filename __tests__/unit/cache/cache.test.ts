@@ -7,9 +7,11 @@ import { until } from '../../support/until.ts';
 
 const redis = new Redis(process.env.REDIS_URL!);
 const prefix = `c${randomBytes(5).toString('hex')}`;
+const DEFAULT_SECONDS = 500;
 const hits: boolean[] = [];
 const keyOf = (name: string): string => `{${prefix}:${name}}`;
-const createCache = () => new Cache({ redis, keyOf, observe: (_name, isHit) => hits.push(isHit) });
+const createCache = () =>
+  new Cache({ redis, keyOf, ttlSeconds: DEFAULT_SECONDS, observe: (_name, isHit) => hits.push(isHit) });
 const cache = createCache();
 
 /** A loader that answers when it is told to. */
@@ -115,7 +117,7 @@ describe('cache', () => {
   });
 
   it('keeps nothing while there is no room', async () => {
-    const full = new Cache({ redis, keyOf, mayStore: () => false });
+    const full = new Cache({ redis, keyOf, ttlSeconds: DEFAULT_SECONDS, mayStore: () => false });
     await full.get({ name: 'full', ttlSeconds: 60, load: async () => 1 });
     expect(await redis.exists(keyOf('full'))).toBe(0);
   });
@@ -127,6 +129,13 @@ describe('cache', () => {
     expect(Math.min(...ttls)).toBeGreaterThanOrEqual(898);
     expect(Math.max(...ttls)).toBeLessThanOrEqual(1_101);
     expect(new Set(ttls).size).toBeGreaterThan(10);
+  });
+
+  it('keeps an answer for the default time unless its kind says otherwise', async () => {
+    await cache.get({ name: 'ordinary', load: async () => 1 });
+    const seconds = await redis.ttl(keyOf('ordinary'));
+    expect(seconds).toBeGreaterThanOrEqual(DEFAULT_SECONDS * 0.9 - 2);
+    expect(seconds).toBeLessThanOrEqual(DEFAULT_SECONDS * 1.1 + 1);
   });
 
   it('counts hits and misses', async () => {
@@ -145,7 +154,7 @@ describe('cache', () => {
       maxRetriesPerRequest: 0,
     });
     away.on('error', () => {});
-    const answer = await new Cache({ redis: away, keyOf }).get({
+    const answer = await new Cache({ redis: away, keyOf, ttlSeconds: DEFAULT_SECONDS }).get({
       name: 'any',
       ttlSeconds: 60,
       load: async () => 'from the database',
@@ -170,7 +179,7 @@ describe('cache', () => {
         keyPrefix: `${prefix}:apart:`,
       });
       answers.on('error', () => {});
-      apart = new Cache({ redis, answers, keyOf });
+      apart = new Cache({ redis, answers, keyOf, ttlSeconds: DEFAULT_SECONDS });
       await connected();
     });
     afterAll(async () => {
