@@ -64,7 +64,10 @@ export function createContainer({
   const engine = createEngine(
     {
       redis: { urls: config.redis.urls, isCluster: config.redis.isCluster, prefix: config.redis.prefix },
+      cacheUrl: config.redis.cacheUrl,
+      cacheSeconds: config.cache.ttlSeconds,
       shards: config.buffer.shards,
+      poolSize: config.redis.poolSize,
       compression: config.buffer.compression,
       warmSeconds: config.buffer.warmSeconds,
       guard: config.buffer.guard,
@@ -76,13 +79,13 @@ export function createContainer({
   );
   observed.watch(engine);
 
-  const { redis, keys, cache } = engine;
-  const school = new School({ knex: reader, cache });
+  const { redis, keys, keptCache } = engine;
+  const school = new School({ knex: reader, cache: keptCache });
   const tokens = new Tokens(loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log }));
   const store = new AuthStore(knex);
   const sessions = new Sessions({
     store,
-    cache,
+    cache: keptCache,
     tokens,
     schoolDate: async () => schoolDateOf(clock.now(), await school.timezone()),
   });
@@ -99,7 +102,7 @@ export function createContainer({
     limiter,
     idempotency,
     acceptsWrites: () => engine.guard.isAccepting || config.buffer.onOverload === 'write-through',
-    readiness: createReadiness({ redis, guard: engine.guard, knex, db, isStopping }),
+    readiness: createReadiness({ redis, cacheRedis: engine.cacheRedis, guard: engine.guard, knex, db, isStopping }),
     observe: observed.observeRequest,
     adminQueues: createAdminQueues({
       queues: engine.queues,

@@ -38,7 +38,13 @@ export interface EngineSettings {
     /** Namespace of all keys; tests have their own. */
     prefix: string;
   };
+  /** Another Redis for cached answers; it may evict, and be away. */
+  cacheUrl?: string | undefined;
+  /** TTL of cached answers whose kind has none of its own. */
+  cacheSeconds: number;
   shards: number;
+  /** Connections that the shards' commits are spread over; one unless told. */
+  poolSize?: number;
   compression: { isEnabled: boolean; algorithm: string };
   /** TTL of stored documents kept for reads. */
   warmSeconds: number;
@@ -65,6 +71,8 @@ export interface EngineDeps {
 /** Everything between a service and the databases, built once a process. */
 export interface Engine {
   redis: Redis;
+  /** Connections of the shards' commits in turn; the first is `redis`. */
+  pool: readonly Redis[];
   registry: EntityRegistry;
   keys: BufferKeys;
   formats: Formats;
@@ -74,7 +82,12 @@ export interface Engine {
   writer: Writer;
   barrier: Barrier;
   writeStates: WriteStates;
+  /** Answers that may be lost at any time. */
   cache: Cache;
+  /** Answers that are wanted while PostgreSQL is away: with the buffer, where nothing is evicted. */
+  keptCache: Cache;
+  /** The cache's own server, where it has one. */
+  cacheRedis: Redis | undefined;
   guard: BufferGuard;
   queues: Queues;
   pointers: Pointers;
@@ -96,9 +109,14 @@ const SILENCE_MS = 5_000;
 const BLOCKED_SILENCE_MS = 12_000;
 /** A dead Redis must fail a request, not hold it. */
 const COMMAND_TIMEOUT_MS = 5_000;
+/** What the cache does not say by then, the database is asked for. */
+const CACHE_TIMEOUT_MS = 250;
+const CACHE_SILENCE_MS = 1_000;
 const RECONNECT_MOST_MS = 1_000;
 
-function connect({ urls, isCluster }: EngineSettings['redis'], options: RedisOptions): Redis {
+type RedisServer = Pick<EngineSettings['redis'], 'urls' | 'isCluster'>;
+
+function connect({ urls, isCluster }: RedisServer, options: RedisOptions): Redis {
   const shared: RedisOptions = {
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: BLOCKED_SILENCE_MS,
@@ -120,13 +138,13 @@ function connect({ urls, isCluster }: EngineSettings['redis'], options: RedisOpt
 export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine {
   const { log } = deps;
   const connections: Redis[] = [];
-  const open = (options: RedisOptions = {}): Redis => {
-    const redis = connect(settings.redis, options);
+  const open = (options: RedisOptions = {}, server: RedisServer = settings.redis): Redis => {
+    const redis = connect(server, options);
     redis.on('error', (error) => log.warn('redis connection', { error: error.message }));
     connections.push(redis);
     return redis;
   };
-  const redis = open({
+  const bufferOptions: RedisOptions = {
     enableAutoPipelining: true,
     socketTimeout: SILENCE_MS,
     ...(settings.isPatient
@@ -139,7 +157,9 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
           enableOfflineQueue: false,
           commandTimeout: COMMAND_TIMEOUT_MS,
         }),
-  });
+  };
+  const pool = Array.from({ length: settings.poolSize ?? 1 }, () => open(bufferOptions));
+  const redis = pool[0]!;
   const registry = new EntityRegistry(deps.entities);
   const keys = new BufferKeys(settings.redis.prefix, settings.shards);
   const formats = new Formats(redis, keys, registry);
@@ -150,8 +170,37 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   );
   // Copies of what a database has are worth memory only while the buffer does not need it.
   const hasRoom = (): boolean => guard.pressure === 'normal';
-  const buffer = new WriteBuffer({ redis, keys, registry, codec, warmSeconds: settings.warmSeconds, mayKeep: hasRoom });
-  const cache = new Cache(redis, (name) => keys.copy(name), deps.observeCache, hasRoom);
+  const buffer = new WriteBuffer({
+    redis,
+    pool,
+    keys,
+    registry,
+    codec,
+    warmSeconds: settings.warmSeconds,
+    mayKeep: hasRoom,
+  });
+  const cacheRedis =
+    settings.cacheUrl === undefined
+      ? undefined
+      : open(
+          {
+            enableAutoPipelining: true,
+            enableOfflineQueue: false,
+            maxRetriesPerRequest: 0,
+            autoResendUnfulfilledCommands: false,
+            commandTimeout: CACHE_TIMEOUT_MS,
+            socketTimeout: CACHE_SILENCE_MS,
+          },
+          { urls: [settings.cacheUrl], isCluster: false },
+        );
+  const answers = {
+    redis,
+    keyOf: (name: string) => keys.copy(name),
+    ttlSeconds: settings.cacheSeconds,
+    observe: deps.observeCache,
+  };
+  const keptCache = new Cache({ ...answers, mayStore: hasRoom });
+  const cache = cacheRedis ? new Cache({ ...answers, answers: cacheRedis }) : keptCache;
   const rows = new Rows(deps.readKnex ?? deps.knex);
   const reader = new Reader({ buffer, rows, cache, registry });
   const queueConnection = open({
@@ -216,6 +265,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
 
   return {
     redis,
+    pool,
     registry,
     keys,
     formats,
@@ -225,6 +275,8 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     barrier,
     writeStates: new WriteStates({ buffer, registry, stores }),
     cache,
+    keptCache,
+    cacheRedis,
     guard,
     queues,
     pointers,
@@ -252,7 +304,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
  * @throws MissingUpcastError when buffered payloads have a shape that nothing lifts
  */
 export async function startEngine(engine: Engine, log: Log): Promise<void> {
-  await ready(engine.redis);
+  await Promise.all(engine.pool.map(ready));
   const durability = await engine.guard.start();
   for (const warning of durability.warnings) log.warn('redis setting', { warning });
   await engine.formats.publish();

@@ -67,6 +67,7 @@ const engine = createEngine(
     redis: { urls, isCluster: urls.length > 1, prefix: settings.prefix },
     shards: settings.shards,
     compression: { isEnabled: true, algorithm: 'auto' },
+    cacheSeconds: 600,
     warmSeconds: settings.warmSeconds ?? 600,
     guard: { allowVolatile: false, requiredFsync: 'everysec', softShare: 0.7, hardShare: 0.9, fallbackBytes: 2 ** 30 },
     writesThrough: false,

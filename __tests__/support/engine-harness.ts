@@ -120,6 +120,7 @@ export class EngineHarness {
         },
         shards: 1,
         compression: { isEnabled: true, algorithm: 'auto' },
+        cacheSeconds: 600,
         warmSeconds: 600,
         guard: {
           allowVolatile: false,

@@ -54,7 +54,6 @@ export interface ListPage {
 
 /** Rows beyond the page that a list reads in any case. */
 const MIN_SPARE_ROWS = 16;
-const CACHE_SECONDS = 600;
 /** An answer may stand in this long while its database is down: three hourly runs and some. */
 const STALE_SECONDS = 14_400;
 
@@ -90,7 +89,6 @@ export class Reader {
     const { value, source } = await this.#cache.get({
       name: `row:${entityName}:${key}`,
       stamp: epoch,
-      ttlSeconds: CACHE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load: async () => (await this.#rows.get(entity, key)) ?? null,
     });
@@ -105,7 +103,6 @@ export class Reader {
     const { value: stored, source } = await this.#cache.get({
       name: `sheet:${entityName}:${key}`,
       stamp: epoch,
-      ttlSeconds: CACHE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load: async () => {
         const head = await this.#rows.get(entity, key);
@@ -141,7 +138,6 @@ export class Reader {
     } = await this.#cache.get<Row[]>({
       name: `list:${entity.name}:${fingerprint(pageQuery)}`,
       stamp: epoch,
-      ttlSeconds: CACHE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load: () => this.#rows.page(entity, pageQuery),
     });

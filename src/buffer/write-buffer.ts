@@ -104,6 +104,8 @@ export class WriteBuffer {
 
   constructor(deps: {
     redis: Redis;
+    /** Connections of the shards' commits in turn; a shard keeps to one, for its commits have an order. Unless given: `redis`. */
+    pool?: readonly Redis[];
     keys: BufferKeys;
     registry: EntityRegistry;
     codec: DocumentCodec;
@@ -119,9 +121,12 @@ export class WriteBuffer {
     this.#warmSeconds = deps.warmSeconds;
     this.#mayKeep = deps.mayKeep ?? (() => true);
     this.scripts = new BufferScripts(deps.redis);
+    const pool = (deps.pool ?? [deps.redis]).map((redis) =>
+      redis === deps.redis ? this.scripts : new BufferScripts(redis),
+    );
     for (let shard = 0; shard < this.keys.shards; shard++) {
       const fixed = [this.keys.clock(shard), this.keys.counters(shard), this.keys.resolved(shard)];
-      this.#groups.push(new GroupCommit(this.scripts, fixed, (writes) => this.#announce(writes, shard)));
+      this.#groups.push(new GroupCommit(pool[shard % pool.length]!, fixed, (writes) => this.#announce(writes, shard)));
     }
   }
 

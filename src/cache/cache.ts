@@ -4,7 +4,8 @@ import type { Redis } from 'ioredis';
 export interface CacheSpec<T> {
   /** Key without prefix, e.g. `class:roster:{class}:{date}`. */
   name: string;
-  ttlSeconds: number;
+  /** The cache's own unless given. */
+  ttlSeconds?: number;
   /** Beyond its freshness, served only when the loader fails. */
   staleSeconds?: number;
   /** State of the source as the caller knows it: an answer of another state is not served, fresh or stale. */
@@ -19,99 +20,129 @@ export interface Cached<T> {
   staleBecause?: unknown;
 }
 
-/** Stores only if nothing was dropped since the loader began. KEYS: key, generation. ARGV: generation, value, TTL s */
-const STORE = `
-if (redis.call('GET', KEYS[2]) or '') == ARGV[1] then
-  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-  return 1
-end
-return 0`;
+/** What is kept of an answer. */
+interface Kept<T> {
+  value: T;
+  freshUntilMs: number;
+  stamp: number;
+}
 
-/** A generation outlives any loader that may have begun before it. */
-const GENERATION_SECONDS = 3600;
+/** No answer lives longer, so that the mark of a drop outlives all that was loaded before it. */
+const LONGEST_SECONDS = 8 * 86_400;
+/** Time a loader may take, by far. */
+const LOADER_SECONDS = 3_600;
 const JITTER = 0.1;
 
-/** Read cache in Redis: one loader a key and process, spread expiry, no answer from before a drop. */
+/**
+ * Read cache in Redis: one loader a key and process, spread expiry, no answer from before a drop.
+ *
+ * An answer is served only to those whose stamp it has: the caller's, or else its generation, which a drop raises. Generations
+ * lie in a Redis that evicts nothing; answers may lie in another that does, or is away: then they are missed, never wrong.
+ */
 export class Cache {
   readonly #redis: Redis;
+  readonly #answers: Redis;
   readonly #keyOf: (name: string) => string;
+  readonly #ttlSeconds: number;
   readonly #loading = new Map<string, Promise<unknown>>();
   readonly #observe: (name: string, isHit: boolean) => void;
   readonly #mayStore: () => boolean;
 
-  /** @param mayStore asked before each store: answers are kept only while there is room for them */
-  constructor(
-    redis: Redis,
-    keyOf: (name: string) => string,
-    observe: (name: string, isHit: boolean) => void = () => {},
-    mayStore: () => boolean = () => true,
-  ) {
-    this.#redis = redis;
-    this.#keyOf = keyOf;
-    this.#observe = observe;
-    this.#mayStore = mayStore;
-    redis.defineCommand('cache_store', { lua: STORE, numberOfKeys: 2 });
+  constructor(deps: {
+    /** Of generations, and of the answers unless they have a server of their own. */
+    redis: Redis;
+    answers?: Redis | undefined;
+    keyOf: (name: string) => string;
+    /** How long an answer is fresh unless its kind says otherwise. */
+    ttlSeconds: number;
+    observe?: ((name: string, isHit: boolean) => void) | undefined;
+    /** Asked before each store: answers are kept only while there is room for them. */
+    mayStore?: () => boolean;
+  }) {
+    this.#redis = deps.redis;
+    this.#answers = deps.answers ?? deps.redis;
+    this.#keyOf = deps.keyOf;
+    this.#ttlSeconds = deps.ttlSeconds;
+    this.#observe = deps.observe ?? (() => {});
+    this.#mayStore = deps.mayStore ?? (() => true);
   }
 
   /** @throws what the loader throws, when no stale answer is left */
   async get<T>(spec: CacheSpec<T>): Promise<Cached<T>> {
     const key = this.#keyOf(spec.name);
-    const content = await this.#redis.get(key).catch(() => null);
-    const kept =
-      content === null ? undefined : (JSON.parse(content) as { value: T; freshUntilMs: number; stamp?: number });
-    const found = kept?.stamp === spec.stamp ? kept : undefined;
+    // Undefined: that Redis is away.
+    const [content, stamp] = await Promise.all([
+      this.#answers.get(key).catch(() => undefined),
+      spec.stamp ?? this.#generation(key),
+    ]);
+    const kept = content ? (JSON.parse(content) as Kept<T>) : undefined;
+    const found = kept && kept.stamp === stamp ? kept : undefined;
     const isFresh = found !== undefined && found.freshUntilMs > Date.now();
     this.#observe(spec.name, isFresh);
     if (isFresh) return { value: found.value, source: 'cache' };
     try {
-      return { value: await this.#load(key, spec), source: 'loader' };
+      const isAway = content === undefined;
+      return { value: await this.#load(key, spec, isAway ? undefined : stamp), source: 'loader' };
     } catch (error) {
       if (found === undefined) throw error;
       return { value: found.value, source: 'cache', staleBecause: error };
     }
   }
 
-  /** Forgets an answer; a loader that is under way may not store its result. */
+  /**
+   * Forgets answers that have no stamp of the caller's; a loader that is under way cannot bring them back.
+   *
+   * @throws when the Redis of generations is away; that of the answers may be
+   */
   async drop(...names: string[]): Promise<void> {
     await Promise.all(
-      names.map((name) => {
+      names.map(async (name) => {
         const key = this.#keyOf(name);
-        for (const loading of this.#loading.keys()) if (loading.startsWith(`${key} `)) this.#loading.delete(loading);
-        return this.#redis
+        const generation = generationOf(key);
+        await this.#redis
           .multi()
-          .del(key)
-          .incr(generationOf(key))
-          .expire(generationOf(key), GENERATION_SECONDS)
+          .incr(generation)
+          .expire(generation, LONGEST_SECONDS + LOADER_SECONDS)
           .exec();
+        // Nobody is served it any more; this frees its memory.
+        await this.#answers.del(key).catch(() => 0);
       }),
     );
   }
 
-  #load<T>(key: string, spec: CacheSpec<T>): Promise<T> {
-    const flight = `${key} ${spec.stamp ?? ''}`;
+  async #generation(key: string): Promise<number | undefined> {
+    try {
+      return Number(await this.#redis.get(generationOf(key)));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @param stamp undefined when the answer cannot be kept */
+  #load<T>(key: string, spec: CacheSpec<T>, stamp: number | undefined): Promise<T> {
+    const flight = `${key} ${stamp}`;
     const running = this.#loading.get(flight) as Promise<T> | undefined;
     if (running) return running;
-    const loading = this.#loadAndStore(key, spec).finally(() => {
-      if (this.#loading.get(flight) === loading) this.#loading.delete(flight);
-    });
+    const loading = this.#loadAndStore(key, spec, stamp).finally(() => this.#loading.delete(flight));
     this.#loading.set(flight, loading);
     return loading;
   }
 
-  async #loadAndStore<T>(key: string, { ttlSeconds, staleSeconds = 0, stamp, load }: CacheSpec<T>): Promise<T> {
-    const generation = (await this.#redis.get(generationOf(key)).catch(() => null)) ?? '';
+  async #loadAndStore<T>(
+    key: string,
+    { ttlSeconds = this.#ttlSeconds, staleSeconds = 0, load }: CacheSpec<T>,
+    stamp: number | undefined,
+  ): Promise<T> {
     const value = await load();
-    if (!this.#mayStore()) return value;
+    if (stamp === undefined || !this.#mayStore()) return value;
     const ttl = ttlSeconds * (1 - JITTER + Math.random() * 2 * JITTER);
-    const content = JSON.stringify({ value, freshUntilMs: Date.now() + ttl * 1000, stamp });
-    const commands = this.#redis as unknown as { cache_store(...args: (string | number)[]): Promise<number> };
+    const content = JSON.stringify({ value, freshUntilMs: Date.now() + ttl * 1000, stamp } satisfies Kept<T>);
+    const lifeSeconds = Math.min(Math.ceil(ttl + staleSeconds), LONGEST_SECONDS);
     // A cache that cannot be written slows reads down; it must not fail them.
-    await commands
-      .cache_store(key, generationOf(key), generation, content, Math.ceil(ttl + staleSeconds))
-      .catch(() => 0);
+    await this.#answers.set(key, content, 'EX', lifeSeconds).catch(() => {});
     return value;
   }
 }
 
-/** In the key's hash slot, so that one script may touch both. */
+/** Beside the key's answer in a cluster: its hash tag is the same. */
 const generationOf = (key: string): string => `${key}:generation`;

@@ -142,7 +142,7 @@ export const environmentRules = {
   ALLOW_VOLATILE_BUFFER: flag(false),
   REDIS_COMPRESSION_ENABLED: flag(true),
   REDIS_COMPRESSION_ALGORITHM: choice('auto', 'zstd', 'zstd-dict', 'deflate-dict', 'snappy', 'lz4', 'none'),
-  REDIS_DEFAULT_TTL: count(1, 2_592_000, 3_600),
+  REDIS_DEFAULT_TTL: count(1, 604_800, 3_600),
   REDIS_WRITE_BUFFER_TTL: count(0, 2_592_000, 7_200),
   BUFFER_SHARDS: count(1, 1_024, 1),
   BUFFER_LIMIT_BYTES: count(16 * 1024 * 1024, Number.MAX_SAFE_INTEGER, 1024 * 1024 * 1024),
@@ -174,6 +174,9 @@ function contradictions(environment: Environment): string[] {
   if (environment.REDIS_URL.length === 0) problems.push('REDIS_URL names no server');
   else if (!environment.REDIS_CLUSTER && environment.REDIS_URL.length > 1) {
     problems.push('REDIS_URL names several servers: set REDIS_CLUSTER=true');
+  }
+  if (environment.REDIS_POOL_SIZE > environment.BUFFER_SHARDS) {
+    problems.push('REDIS_POOL_SIZE must not exceed BUFFER_SHARDS');
   }
   return problems;
 }

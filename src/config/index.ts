@@ -42,7 +42,7 @@ function group(env: Environment) {
       /** One server, or some nodes of a cluster. */
       urls: env.REDIS_URL,
       isCluster: env.REDIS_CLUSTER,
-      /** Where caches and sessions may live apart from the buffer. */
+      /** Where cached answers may live apart from the buffer. */
       cacheUrl: env.REDIS_CACHE_URL,
       prefix: env.REDIS_PREFIX,
       poolSize: env.REDIS_POOL_SIZE,

@@ -28,20 +28,23 @@ const within = <T>(work: Promise<T>): Promise<T> =>
 const failed = (error: unknown): Check => ({ status: 'down', reason: (error as Error).message });
 
 /**
- * Whether this process can take writes: Redis must answer and keep what it is told. A database that is down is shown but
- * does not make the process unready, since writes and cached reads go on without it.
+ * Whether this process can take writes: Redis must answer and keep what it is told. A database or a cache that is down is
+ * shown but does not make the process unready, since writes and reads go on without it.
  */
 export function createReadiness(deps: {
   redis: Redis;
+  /** The cache's own server, where it has one. */
+  cacheRedis: Redis | undefined;
   guard: BufferGuard;
   knex: Knex;
   db: Db;
   isStopping: () => boolean;
 }): () => Promise<Readiness> {
-  const { redis, guard, knex, db, isStopping } = deps;
+  const { redis, cacheRedis, guard, knex, db, isStopping } = deps;
   return async () => {
-    const [redisCheck, postgresCheck, mongoCheck, servers] = await Promise.all([
+    const [redisCheck, cacheCheck, postgresCheck, mongoCheck, servers] = await Promise.all([
       checkRedis(),
+      cacheRedis && within(cacheRedis.ping()).then((): Check => ({ status: 'ok' }), failed),
       within(knex.raw('SELECT 1')).then((): Check => ({ status: 'ok' }), failed),
       within(db.command({ ping: 1 })).then((): Check => ({ status: 'ok' }), failed),
       within(describeServers({ knex, db, redis })).catch(() => []),
@@ -52,7 +55,12 @@ export function createReadiness(deps: {
       body: {
         status: isReady ? 'ready' : 'not ready',
         ...(isStopping() ? { reason: 'stopping' } : {}),
-        checks: { redis: redisCheck, postgres: postgresCheck, mongo: mongoCheck },
+        checks: {
+          redis: redisCheck,
+          ...(cacheCheck ? { cache: cacheCheck } : {}),
+          postgres: postgresCheck,
+          mongo: mongoCheck,
+        },
         servers,
       },
     };

@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cache } from '../../../src/cache/cache.ts';
+import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
 
 const redis = new Redis(process.env.REDIS_URL!);
 const prefix = `c${randomBytes(5).toString('hex')}`;
+const DEFAULT_SECONDS = 500;
 const hits: boolean[] = [];
+const keyOf = (name: string): string => `{${prefix}:${name}}`;
 const createCache = () =>
-  new Cache(
-    redis,
-    (name) => `{${prefix}:${name}}`,
-    (_name, isHit) => hits.push(isHit),
-  );
+  new Cache({ redis, keyOf, ttlSeconds: DEFAULT_SECONDS, observe: (_name, isHit) => hits.push(isHit) });
 const cache = createCache();
 
 /** A loader that answers when it is told to. */
@@ -118,23 +117,25 @@ describe('cache', () => {
   });
 
   it('keeps nothing while there is no room', async () => {
-    const full = new Cache(
-      redis,
-      (name) => `{${prefix}:${name}}`,
-      () => {},
-      () => false,
-    );
+    const full = new Cache({ redis, keyOf, ttlSeconds: DEFAULT_SECONDS, mayStore: () => false });
     await full.get({ name: 'full', ttlSeconds: 60, load: async () => 1 });
-    expect(await redis.exists(`{${prefix}:full}`)).toBe(0);
+    expect(await redis.exists(keyOf('full'))).toBe(0);
   });
 
   it('spreads expiry', async () => {
     const names = Array.from({ length: 30 }, (_, index) => `spread${index}`);
     await Promise.all(names.map((name) => cache.get({ name, ttlSeconds: 1_000, load: async () => 1 })));
-    const ttls = await Promise.all(names.map((name) => redis.ttl(`{${prefix}:${name}}`)));
+    const ttls = await Promise.all(names.map((name) => redis.ttl(keyOf(name))));
     expect(Math.min(...ttls)).toBeGreaterThanOrEqual(898);
     expect(Math.max(...ttls)).toBeLessThanOrEqual(1_101);
     expect(new Set(ttls).size).toBeGreaterThan(10);
+  });
+
+  it('keeps an answer for the default time unless its kind says otherwise', async () => {
+    await cache.get({ name: 'ordinary', load: async () => 1 });
+    const seconds = await redis.ttl(keyOf('ordinary'));
+    expect(seconds).toBeGreaterThanOrEqual(DEFAULT_SECONDS * 0.9 - 2);
+    expect(seconds).toBeLessThanOrEqual(DEFAULT_SECONDS * 1.1 + 1);
   });
 
   it('counts hits and misses', async () => {
@@ -153,12 +154,87 @@ describe('cache', () => {
       maxRetriesPerRequest: 0,
     });
     away.on('error', () => {});
-    const answer = await new Cache(away, (name) => name).get({
+    const answer = await new Cache({ redis: away, keyOf, ttlSeconds: DEFAULT_SECONDS }).get({
       name: 'any',
       ttlSeconds: 60,
       load: async () => 'from the database',
     });
     expect(answer).toEqual({ value: 'from the database', source: 'loader' });
     away.disconnect();
+  });
+
+  describe('with its answers on a server of their own', () => {
+    let wire: TcpProxy;
+    let answers: Redis;
+    let apart: Cache;
+    const connected = () => until('the connection', async () => (answers.status === 'ready' ? true : undefined));
+
+    beforeAll(async () => {
+      wire = await TcpProxy.open(process.env.REDIS_URL!);
+      answers = new Redis(wire.url, {
+        enableOfflineQueue: false,
+        maxRetriesPerRequest: 0,
+        retryStrategy: () => 20,
+        // One server plays both; the prefix tells who has put what.
+        keyPrefix: `${prefix}:apart:`,
+      });
+      answers.on('error', () => {});
+      apart = new Cache({ redis, answers, keyOf, ttlSeconds: DEFAULT_SECONDS });
+      await connected();
+    });
+    afterAll(async () => {
+      answers.disconnect();
+      await wire.close();
+    });
+
+    it('keeps them there and nowhere else', async () => {
+      const spec = { name: 'elsewhere', ttlSeconds: 60, load: async () => 1 };
+      await apart.get(spec);
+      expect(await apart.get(spec)).toMatchObject({ source: 'cache' });
+      expect(await redis.exists(keyOf('elsewhere'))).toBe(0);
+    });
+
+    it('asks the loader when one was evicted', async () => {
+      const spec = { name: 'evicted', ttlSeconds: 60, load: async () => 'kept' };
+      await apart.get(spec);
+      await answers.del(keyOf('evicted'));
+      expect(await apart.get({ ...spec, load: async () => 'again' })).toEqual({ value: 'again', source: 'loader' });
+    });
+
+    it('asks the loader while that server is away, and fails neither a read nor a drop', async () => {
+      await apart.get({ name: 'away', ttlSeconds: 60, load: async () => 'kept' });
+      wire.down();
+      await until('the end of the connection', async () => (answers.status === 'ready' ? undefined : true));
+      try {
+        const answer = await apart.get({ name: 'away', ttlSeconds: 60, load: async () => 'from the database' });
+        expect(answer).toEqual({ value: 'from the database', source: 'loader' });
+        await apart.drop('away');
+      } finally {
+        wire.up();
+        await connected();
+      }
+    });
+
+    it('serves none that was dropped while it was out of reach', async () => {
+      const spec = { name: 'unreachable', ttlSeconds: 60, staleSeconds: 60 };
+      await apart.get({ ...spec, load: async () => 'old' });
+      wire.down();
+      await until('the end of the connection', async () => (answers.status === 'ready' ? undefined : true));
+      await apart.drop('unreachable');
+      wire.up();
+      await connected();
+      const down = () => Promise.reject(new Error('database is down'));
+      await expect(apart.get({ ...spec, load: down })).rejects.toThrow('database is down');
+      expect(await apart.get({ ...spec, load: async () => 'new' })).toEqual({ value: 'new', source: 'loader' });
+      expect(await apart.get({ ...spec, load: down })).toMatchObject({ value: 'new', source: 'cache' });
+    });
+
+    it('forgets none before the mark of its drop', async () => {
+      await apart.get({ name: 'long', ttlSeconds: 30 * 86_400, load: async () => 1 });
+      await apart.drop('long');
+      const markSeconds = await redis.ttl(`${keyOf('long')}:generation`);
+      await apart.get({ name: 'long', ttlSeconds: 30 * 86_400, staleSeconds: 86_400, load: async () => 2 });
+      expect(await answers.ttl(keyOf('long'))).toBeLessThan(markSeconds);
+    });
   });
 });

@@ -77,6 +77,7 @@ describe('configuration', () => {
     [{ ENABLE_PROMETHEUS: 'true', PROMETHEUS_PORT: '3000' }, 'PROMETHEUS_PORT must differ from PORT'],
     [{ REDIS_URL: 'redis://a:1,redis://b:1' }, 'REDIS_URL names several servers: set REDIS_CLUSTER=true'],
     [{ REDIS_URL: ' , ' }, 'REDIS_URL names no server'],
+    [{ REDIS_POOL_SIZE: '3', BUFFER_SHARDS: '2' }, 'REDIS_POOL_SIZE must not exceed BUFFER_SHARDS'],
   ])('refuses settings that contradict each other: %o', (env, problem) => {
     expect(problemsOf({ ...needed, ...env })).toEqual([problem]);
   });

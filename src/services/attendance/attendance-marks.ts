@@ -4,7 +4,6 @@ import type { AttendanceEntry } from './attendance.entity.ts';
 import type { AttendanceStore, MarkQuery, StoredMark } from './attendance-store.ts';
 
 /** Answers of the database stay usable this long while it is away. */
-const CACHE_SECONDS = 600;
 const STALE_SECONDS = 86_400;
 
 /** Where pending sheets are looked for: those of some classes, or of some dates. */
@@ -67,7 +66,6 @@ export class AttendanceMarks {
     const { value } = await this.#cache.get({
       name: `attendance:${name}`,
       stamp: epoch,
-      ttlSeconds: CACHE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load,
     });

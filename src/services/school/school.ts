@@ -48,11 +48,13 @@ export interface SchoolSettings {
 
 const DEFAULTS: SchoolSettings = { edit_window_days: 2 };
 
-/** DOMAIN §7; reference data outlives an outage of PostgreSQL, so that writes go on. */
+/** Nothing drops reference data when it changes, so this is how late a change may show. */
 const REFERENCE_SECONDS = 600;
+/** DOMAIN §7 `class:roster` */
 const ROSTER_SECONDS = 3_600;
 /** A decision about leave shows in the roll a minute later at most. */
 const LEAVE_SECONDS = 60;
+/** Reference data outlives an outage of PostgreSQL, so that writes go on. */
 const STALE_SECONDS = 7 * 86_400;
 /** The process's own copy: reference data is asked for with almost every request. */
 const MEMO_MS = 5_000;
