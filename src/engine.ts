@@ -6,6 +6,7 @@ import { closeQueues, createQueues, type Queues } from '../queues/index.ts';
 import { Pointers } from '../queues/pointers.ts';
 import { requestSync } from '../queues/request-sync.ts';
 import { SyncRuns } from '../queues/sync-runs.ts';
+import { UrgentBatches } from '../queues/urgent-batches.ts';
 import { failedWriteJobId } from '../queues/write-batches.queue.ts';
 import { Barrier } from './buffer/barrier.ts';
 import { BatchWriter, type StoreDirectory } from './buffer/batch-writer.ts';
@@ -217,7 +218,9 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     }
     if (problems && problems.length > 0) log.error('redis could lose acknowledged writes', { problems });
   });
-  buffer.onCommit((entity, _keys, shard, bytes) => {
+  const urgent = new UrgentBatches(queues, (error) => log.warn('urgent batch not added', { error: error.message }));
+  buffer.onCommit((entity, keysOfCommit, shard, bytes) => {
+    if (registry.get(entity).lane === 'urgent') urgent.note(entity, keysOfCommit, shard);
     pointers.note(entity, shard, Date.now());
     guard.noteWritten(bytes);
   });
@@ -290,6 +293,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
       guard.stop();
       await buffer.drain();
       await pointers.drain();
+      await urgent.drain();
       for (const { breaker } of Object.values(stores)) breaker.close();
       await closeQueues(queues);
       for (const connection of connections) connection.disconnect();

@@ -120,8 +120,6 @@ export interface EntityDefinition {
   relations?: readonly string[];
   /** Values that one document alone may hold; reserved in Redis until the row is stored (DESIGN §3.10). */
   uniques?: readonly string[];
-  /** Appends before and after of every accepted version to the activity log. */
-  history?: boolean;
   /** Rises when `columns` change their meaning; payloads of older shapes are lifted by `upcast`. */
   shape: number;
   /** `upcast[n]` turns a document of shape n into shape n + 1. */
