@@ -82,7 +82,6 @@ export const attendanceEntity = defineEntity({
   }).prefs({ presence: 'required' }),
   lane: 'fast',
   durability: 'buffered',
-  history: true,
   sink: {
     kind: 'postgres',
     table: 'attendance_sheets',
