@@ -115,6 +115,21 @@ describe('writes that go through', () => {
     expect(await rowOf(club.id)).toMatchObject({ size: club.size });
   });
 
+  it('are set aside, not withdrawn, once they stand for an acknowledged write, too', async () => {
+    const bad = buildClub({ size: -1 });
+    const key = String(bad.id);
+    // Another request's write has joined before, or after: the snapshot's version is the through one, or a newer.
+    await h.put('club', bad);
+    const joined = await h.put('club', bad);
+    await h.engine.batchWriter.write('club', [key], { unacknowledged: joined.version });
+    expect((await h.engine.failedWrites.list('club')).map((failed) => failed.key)).toEqual([key]);
+    const through = await h.put('club', bad);
+    const later = await h.put('club', bad);
+    await h.engine.batchWriter.write('club', [key], { unacknowledged: through.version });
+    expect(await h.engine.failedWrites.list('club')).toMatchObject([{ key, version: later.version }]);
+    await h.clear();
+  });
+
   it('are withdrawn when their database is away', async () => {
     const away = await h.startProcess(
       { writesThrough: true, guard: FULL },
