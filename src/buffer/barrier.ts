@@ -1,17 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FlushPendingError } from '../errors/catalogue.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
-import type { BatchOptions, BatchResult, BatchWriter } from './batch-writer.ts';
+import { type BatchOptions, type BatchResult, type BatchWriter, parentsOf } from './batch-writer.ts';
 import type { PendingWrite, WriteBuffer } from './write-buffer.ts';
 
-/** Before what is answered at once, and before what a job does (DOMAIN §0). */
-export const ONLINE_MS = 2_000;
-export const IN_JOBS_MS = 60_000;
+/** Before what is answered at once (DOMAIN §0). */
+const ONLINE_MS = 2_000;
 const AGAIN_FIRST_MS = 5;
 const AGAIN_MOST_MS = 100;
 
 export interface BarrierOptions extends BatchOptions {
-  /** How long writes may take to be stored. */
+  /** How long writes may take to be stored; 2 s unless told. */
   withinMs?: number;
 }
 
@@ -80,12 +79,9 @@ export class Barrier {
   }
 
   async #storeParents(entityName: string, dirty: readonly PendingWrite[], deadlineMs: number): Promise<void> {
-    for (const parent of this.#registry.get(entityName).parents ?? []) {
-      const keys = dirty.flatMap(({ head, broken }) => {
-        const key = head && !broken ? parent.key(head.document) : null;
-        return key === null ? [] : [key];
-      });
-      if (keys.length > 0) await this.#store(parent.entity, [...new Set(keys)], {}, deadlineMs);
-    }
+    const entity = this.#registry.get(entityName);
+    const parents = dirty.filter(({ broken }) => !broken).flatMap((write) => parentsOf(entity, write));
+    for (const [name, group] of Map.groupBy(parents, (parent) => parent.entity))
+      await this.#store(name, [...new Set(group.map(({ key }) => key))], {}, deadlineMs);
   }
 }

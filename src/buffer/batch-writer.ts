@@ -110,12 +110,7 @@ export class BatchWriter {
     writes: PendingWrite[],
     result: BatchResult,
   ): Promise<PendingWrite[]> {
-    const linksOf = (write: PendingWrite) =>
-      entity.parents!.flatMap((parent) => {
-        const key = write.head ? parent.key(write.head.document) : null;
-        return key === null ? [] : [{ entity: parent.entity, key }];
-      });
-    const links = writes.map(linksOf);
+    const links = writes.map((write) => parentsOf(entity, write));
     const pending = new Map<string, PendingWrite>();
     for (const [name, group] of Map.groupBy(links.flat(), (link) => link.entity)) {
       const keys = [...new Set(group.map((link) => link.key))];
@@ -187,7 +182,6 @@ export class BatchWriter {
     if (write.entries.every(({ version, writes }) => version === unacknowledged && writes === 1)) {
       await buffer.acknowledge(entity.name, [write], 'withdrawn');
       result.failed++;
-      result.superseded += write.writes - 1;
       result.failure = reason;
       return;
     }
@@ -205,6 +199,13 @@ export class BatchWriter {
     if (!replayJobId) await onFailed(entity.name, write.key, jobId);
   }
 }
+
+/** The rows that must be stored before this write. */
+export const parentsOf = ({ parents = [] }: EntityDefinition, { head }: PendingWrite) =>
+  parents.flatMap((parent) => {
+    const key = head ? parent.key(head.document) : null;
+    return key === null ? [] : [{ entity: parent.entity, key }];
+  });
 
 function touch(write: PendingWrite): void {
   try {
