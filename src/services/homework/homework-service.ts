@@ -50,10 +50,12 @@ export interface HomeworkView {
   version: number;
   isPending: boolean;
   source: string;
-  /** Of the write that made it so. */
-  receipt?: WriteReceipt;
   /** The caller runs or teaches this class-subject; others see what is published. */
   isLed: boolean;
+}
+
+export interface WrittenHomework extends HomeworkView {
+  receipt: WriteReceipt;
 }
 
 export interface HomeworkPage {
@@ -94,7 +96,7 @@ export class HomeworkService {
   async create(
     caller: Caller,
     { class_subject_ids, publish_at, file_ids, ...fields }: NewHomework,
-  ): Promise<HomeworkView[]> {
+  ): Promise<WrittenHomework[]> {
     const { school, writer, activity } = this.#deps;
     const now = caller.now.toISOString();
     const publishAt = publish_at ?? now;
@@ -198,11 +200,11 @@ export class HomeworkService {
    * @param ifMatch the version that the caller has seen
    * @throws StaleVersionError, NotFoundError, BadWindowError, FileNotReadyError (H5), HasSubmissionsError, HasGradesError (H6)
    */
-  update(caller: Caller, id: string, changes: HomeworkChanges, ifMatch?: number): Promise<HomeworkView> {
+  update(caller: Caller, id: string, changes: HomeworkChanges, ifMatch?: number): Promise<WrittenHomework> {
     return repeatUnlessAsked(ifMatch, () => this.#update(caller, id, changes, ifMatch));
   }
 
-  async #update(caller: Caller, id: string, changes: HomeworkChanges, ifMatch?: number): Promise<HomeworkView> {
+  async #update(caller: Caller, id: string, changes: HomeworkChanges, ifMatch?: number): Promise<WrittenHomework> {
     const { writer, store, activity } = this.#deps;
     const { homework: old, version } = await this.get(caller, id);
     if (ifMatch !== undefined && ifMatch !== version) throw new StaleVersionError(version);
@@ -307,7 +309,7 @@ const activityOf = (verb: 'create' | 'update' | 'delete', id: string) => ({
   entity: { type: 'homework', id },
 });
 
-const writtenView = (homework: Homework, receipt: WriteReceipt): HomeworkView => ({
+const writtenView = (homework: Homework, receipt: WriteReceipt): WrittenHomework => ({
   homework,
   version: receipt.version,
   isPending: receipt.isPending,

@@ -107,7 +107,7 @@ export const createHomeworkRoutes = ({
       const views = await homework.create(context, context.body);
       const [first] = views;
       const data = views.length === 1 ? toResource(first!) : views.map(toResource);
-      const receipts = views.map(({ receipt }) => receipt!);
+      const receipts = views.map(({ receipt }) => receipt);
       return written(data, receipts, {
         location: views.length === 1 ? `${LIST}/${first!.homework.id}` : LIST,
         isNew: true,
@@ -144,7 +144,7 @@ export const createHomeworkRoutes = ({
     errors: ['HAS_SUBMISSIONS', 'HAS_GRADES', 'VERSION_CONFLICT', 'BAD_WINDOW', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const view = await homework.update(context, context.params.id, context.body, context.ifMatch);
-      return written(toResource(view), [view.receipt!], { location: `${LIST}/${view.homework.id}` });
+      return written(toResource(view), [view.receipt], { location: `${LIST}/${view.homework.id}` });
     },
   }),
   defineRoute<{ id: string }>({
@@ -177,7 +177,7 @@ export const createHomeworkRoutes = ({
     errors: ['SUBMISSION_CLOSED', 'REVISIONS_EXHAUSTED', 'FILE_NOT_READY', 'FILE_TYPE', 'ALREADY_GRADED'],
     async handle(context) {
       const view = await submissions.save(context, context.params.id, context.body, context.ifMatch);
-      return written(toSubmission(view), [view.receipt!], { location: `${LIST}/${context.params.id}/submission` });
+      return written(toSubmission(view), [view.receipt], { location: `${LIST}/${context.params.id}/submission` });
     },
   }),
   defineRoute<{ id: string }, { student_id?: string }>({

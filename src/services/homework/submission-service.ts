@@ -36,10 +36,12 @@ export interface SubmissionView {
   submission: HomeworkSubmission;
   version: number;
   isPending: boolean;
-  /** Of the write that made it so. */
-  receipt?: WriteReceipt;
   /** Absent while it is not the caller's to see (H9). */
   grade: Grade | undefined;
+}
+
+export interface WrittenSubmission extends SubmissionView {
+  receipt: WriteReceipt;
 }
 
 export interface RosterLine {
@@ -78,11 +80,16 @@ export class SubmissionService {
    * @throws SubmissionClosedError after the last deadline (H1) or on a homework that takes nothing more
    * @throws RevisionsExhaustedError, AlreadyGradedError (H3), FileNotReadyError, FileTypeError (H5)
    */
-  save(caller: Caller, homeworkId: string, input: SubmissionInput, ifMatch?: number): Promise<SubmissionView> {
+  save(caller: Caller, homeworkId: string, input: SubmissionInput, ifMatch?: number): Promise<WrittenSubmission> {
     return repeatUnlessAsked(ifMatch, () => this.#save(caller, homeworkId, input, ifMatch));
   }
 
-  async #save(caller: Caller, homeworkId: string, input: SubmissionInput, ifMatch?: number): Promise<SubmissionView> {
+  async #save(
+    caller: Caller,
+    homeworkId: string,
+    input: SubmissionInput,
+    ifMatch?: number,
+  ): Promise<WrittenSubmission> {
     const { writer, homework: assignments, files, activity } = this.#deps;
     const { homework } = await assignments.get(caller, homeworkId);
     const { studentId } = await caller.actor.scopes();
