@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/engine.ts';
 import { useHarness } from '../../support/engine-harness.ts';
+import { commandsDuring } from '../../support/redis-monitor.ts';
 import { buildClub } from '../../support/test-entities.ts';
 
 const SHARDS = 4;
@@ -13,21 +14,20 @@ describe('a pool of connections for the buffer', () => {
 
   /** Writes clubs of all shards at once, in rounds; tells over which connections each shard's commits went. */
   async function connectionsOfShards(engine: Engine): Promise<string[][]> {
-    const monitor = await engine.connect().monitor();
+    const seen = await commandsDuring(
+      h.servers.redisUrl,
+      async () => {
+        for (let round = 0; round < 5; round++) {
+          await Promise.all(Array.from({ length: 40 }, () => engine.buffer.put('club', buildClub())));
+        }
+      },
+      () => engine.redis.echo(`${h.prefix} done`),
+    );
     const sources = Array.from({ length: SHARDS }, () => new Set<string>());
-    const settled = new Promise<void>((resolve) => {
-      monitor.on('monitor', (_time: string, [name, ...args]: string[], source: string) => {
-        if (args[0] === `${h.prefix} done`) resolve();
-        const shard = sources.findIndex((_, index) => args[2] === engine.keys.clock(index));
-        if (name!.startsWith('eval') && shard >= 0) sources[shard]!.add(source);
-      });
-    });
-    for (let round = 0; round < 5; round++) {
-      await Promise.all(Array.from({ length: 40 }, () => engine.buffer.put('club', buildClub())));
+    for (const { name, args, source } of seen) {
+      const shard = sources.findIndex((_, index) => args[2] === engine.keys.clock(index));
+      if (name.startsWith('eval') && shard >= 0) sources[shard]!.add(source);
     }
-    await engine.redis.echo(`${h.prefix} done`);
-    await settled;
-    monitor.disconnect();
     return sources.map((set) => [...set]);
   }
 
