@@ -98,6 +98,8 @@ export interface RouteDefinition<P, Q, B> {
   idempotency?: 'required' | 'optional' | 'none';
   /** `default` unless told. */
   rateLimit?: RateLimitName;
+  /** What `data` holds, for the API description; the tests hold every answer against it. */
+  response?: Joi.Schema;
   /** Codes of its own, for the API description. */
   errors?: readonly string[];
   handle(ctx: RequestContext<P, Q, B>): Promise<Reply>;
