@@ -1,0 +1,91 @@
+import type { Knex } from 'knex';
+import { StaleVersionError } from '../buffer/write-buffer.ts';
+import { TakenError } from '../errors/catalogue.ts';
+import type { NewEvent } from '../lib/events.ts';
+import type { RequestContext } from '../lib/route.ts';
+import { addToOutbox } from '../stores/postgres/outbox.ts';
+import type { Activity, ActivityLog } from './activity-log/activity-log.ts';
+
+export type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
+
+/** What a change works with; everything it does through this stands or falls together. */
+export interface Change {
+  knex: Knex.Transaction;
+  /** Tells other services, once the change is committed. */
+  emit(event: NewEvent): void;
+  /** Adds a line to the audit log. Every change adds at least one. */
+  record(activity: Activity): void;
+}
+
+/** Which field of the request a unique constraint of the database is about: constraint name → JSON pointer. */
+export type UniquePointers = Readonly<Record<string, string>>;
+
+const UNIQUE_VIOLATION = '23505';
+const EVENT_VERSION = 1;
+
+/**
+ * Changes of rows that are committed before they are answered (mode T of DOMAIN §0): one transaction for the rows and the
+ * events that follow from them, and the lines of the audit log.
+ */
+export class WriteThrough {
+  readonly #knex: Knex;
+  readonly #activity: ActivityLog;
+
+  constructor({ knex, activity }: { knex: Knex; activity: ActivityLog }) {
+    this.#knex = knex;
+    this.#activity = activity;
+  }
+
+  /**
+   * Runs a change in a transaction; nothing of it stays when it throws.
+   *
+   * @param uniques what a broken unique constraint is called in the request
+   * @throws TakenError naming the field of a value that another row has; whatever the change throws
+   */
+  async run<T>(caller: Caller, change: (change: Change) => Promise<T>, uniques: UniquePointers = {}): Promise<T> {
+    try {
+      return await this.#knex.transaction(async (knex) => {
+        const events: NewEvent[] = [];
+        const lines: Activity[] = [];
+        const result = await change({
+          knex,
+          emit: (event) => void events.push(event),
+          record: (line) => void lines.push(line),
+        });
+        await addToOutbox(
+          knex,
+          events.map((event) => ({
+            ...event,
+            id: caller.newId(),
+            v: EVENT_VERSION,
+            at: caller.now.toISOString(),
+            actorId: caller.actor.userId,
+            requestId: caller.requestId,
+          })),
+        );
+        // Before the commit: a change that cannot be noted does not happen.
+        await Promise.all(lines.map((line) => this.#activity.record(caller, line)));
+        return result;
+      });
+    } catch (error) {
+      throw takenError(error, uniques) ?? error;
+    }
+  }
+}
+
+function takenError(error: unknown, uniques: UniquePointers): Error | undefined {
+  const { code, constraint } = error as { code?: string; constraint?: string };
+  const pointer = code === UNIQUE_VIOLATION && constraint ? uniques[constraint] : undefined;
+  if (pointer === undefined) return undefined;
+  return new TakenError({ cause: error, errors: [{ pointer, detail: 'another one has this value already' }] });
+}
+
+/** SQL for a new row's `version`: the database's clock in microseconds (DOMAIN §0). */
+export const FIRST_VERSION = '(extract(epoch FROM clock_timestamp()) * 1000000)::bigint';
+/** SQL for a changed row's `version`: it only rises, whatever the clock does. */
+export const NEXT_VERSION = `greatest(version + 1, ${FIRST_VERSION})`;
+
+/** @throws StaleVersionError when the client has seen another version than the row's */
+export function requireVersion(ifMatch: number | undefined, version: number): void {
+  if (ifMatch !== undefined && ifMatch !== version) throw new StaleVersionError(version);
+}
