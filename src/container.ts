@@ -10,6 +10,7 @@ import { createReadiness } from './http/readiness.ts';
 import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { Metrics } from './lib/metrics.ts';
+import type { Route } from './lib/route.ts';
 import { createEngineMetrics, type EngineMetrics } from './metrics.ts';
 import { createAuthRoutes } from './services/auth/auth.routes.ts';
 import { AuthService } from './services/auth/auth-service.ts';
@@ -38,6 +39,8 @@ export interface Container {
   observed: EngineMetrics;
   db: Db;
   app: Express;
+  /** All there are, whatever SERVICES says. */
+  routes: readonly Route[];
   /** Closes queues, then stores; what is in memory only has been written by then. */
   close(): Promise<void>;
 }
@@ -94,8 +97,9 @@ export function createContainer({
   const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
+  const routes = [...createAuthRoutes({ auth }), ...services.routes];
   const app = createApp({
-    routes: [...createAuthRoutes({ auth }), ...services.routes],
+    routes,
     services: config.http.services,
     scopesFor: can,
     authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
@@ -124,6 +128,7 @@ export function createContainer({
     observed,
     db,
     app,
+    routes,
     async close() {
       limiter.close();
       idempotency.close();
