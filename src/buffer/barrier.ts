@@ -72,7 +72,7 @@ export class Barrier {
       } catch (error) {
         cause = error; // this attempt lost a race; the next may win it
       }
-      if (Date.now() + againMs > deadlineMs) throw new FlushPendingError({ headers: { 'Retry-After': '5' }, cause });
+      if (Date.now() + againMs > deadlineMs) throw new FlushPendingError({ cause });
       await sleep(againMs);
       againMs = Math.min(againMs * 2, AGAIN_MOST_MS);
     }

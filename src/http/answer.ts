@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { AppError } from '../errors/app-error.ts';
 import type { Reply } from '../lib/route.ts';
-import { problemOf } from './problem.ts';
+import { problemOf, RETRY_AFTER } from './problem.ts';
 import { securityHeaders } from './security-headers.ts';
 
 export type Headers = Readonly<Record<string, string>>;
@@ -40,7 +40,7 @@ export function sendReply(response: ServerResponse, reply: Reply, requestId: str
 export function sendProblem(response: ServerResponse, error: AppError, requestId: string, path: string): void {
   const headers = [...FIXED, 'X-Request-Id', requestId];
   if (error.status === 401) headers.push('WWW-Authenticate', 'Bearer');
-  add(headers, error.headers);
+  add(headers, error.headers ?? (error.status === 503 ? RETRY_AFTER : undefined));
   sendText(
     response,
     error.status,

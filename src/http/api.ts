@@ -19,7 +19,7 @@ import { ClientGoneError, readJson } from './body.ts';
 import type { Attempt, Idempotency } from './idempotency.ts';
 import type { Limiter } from './limiter.ts';
 import { plainIp } from './plain-ip.ts';
-import { RETRY_AFTER, toAppError } from './problem.ts';
+import { toAppError } from './problem.ts';
 import { Context } from './request-context.ts';
 import { type PathParams, RouteTable } from './route-table.ts';
 import { createValidator, inspect, parseIfMatch } from './validation.ts';
@@ -117,7 +117,7 @@ export class Api {
     let template = 'unknown';
     this.#inFlight++;
     try {
-      if (this.#inFlight > this.#mostInFlight) throw new OverloadedError({ headers: RETRY_AFTER });
+      if (this.#inFlight > this.#mostInFlight) throw new OverloadedError();
       const { target, params } = this.#find(request.method, path);
       template = target.route.path;
       status = await this.#answer(
@@ -176,7 +176,7 @@ export class Api {
     const query = target.parseQuery(rawQuery === '' ? NO_QUERY : inspected(parseQueryString(rawQuery), '/query'));
     let body: unknown;
     if (route.body) body = target.parseBody(inspected(await readJson(request, target.bodyLimitBytes), ''));
-    if (route.mode === 'B' && !this.#deps.acceptsWrites()) throw new BufferFullError({ headers: RETRY_AFTER });
+    if (route.mode === 'B' && !this.#deps.acceptsWrites()) throw new BufferFullError();
     const ifMatch = route.mode === 'R' ? undefined : parseIfMatch(headers['if-match']);
     const key = this.#idempotencyKeyOf(route, headers['idempotency-key']);
     const user = actor ? actor.userId : ip;

@@ -6,7 +6,7 @@ import { type FailedWrite, parseFailedWriteId } from '../../buffer/failed-writes
 import { HEADER_BYTES } from '../../buffer/header.ts';
 import type { Engine } from '../../engine.ts';
 import { NotFoundError, ValidationError } from '../../errors/catalogue.ts';
-import type { Document, EntityDefinition } from '../../lib/entity.ts';
+import { type Document, type EntityDefinition, isKeyOf } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import { parseWriteId } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
@@ -63,7 +63,7 @@ export class OperationsService {
           .map(({ name }) => name)
           .join(', ')}`,
       );
-    const [write] = await buffer.fetch(entity.name, [key]).catch(() => []);
+    const [write] = isKeyOf(entity, key) ? await buffer.fetch(entity.name, [key]) : [];
     if (!write) throw new NotFoundError(`${entity.name} ${key} is not in the buffer`);
     const parts = [...(write.head ? [['document', write.head] as const] : []), ...write.fields];
     return {
