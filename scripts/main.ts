@@ -37,6 +37,10 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<Command> }> = 
     summary: 'Redis in cluster mode',
     load: async () => (await import('./commands/test.ts')).testCluster,
   },
+  rules: {
+    summary: 'every rule of the school with the tests that prove it',
+    load: async () => (await import('./commands/rules.ts')).rules,
+  },
   check: {
     summary: 'types, lint and the direction of imports',
     load: async () => (await import('./commands/check.ts')).check,
@@ -44,7 +48,7 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<Command> }> = 
 };
 
 /** Servers of these are their own: a developer's .env must not lead a test into a real database. */
-const WITHOUT_ENV_FILE = new Set(['test', 'test:chaos', 'test:cluster', 'bench', 'check']);
+const WITHOUT_ENV_FILE = new Set(['test', 'test:chaos', 'test:cluster', 'rules', 'bench', 'check']);
 
 function usage(): string {
   const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  npm run ${name.padEnd(14)} ${summary}`);
