@@ -195,7 +195,12 @@ export class Api {
       actor,
       scope,
       ifMatch,
-      idempotencyKey: key,
+      repeatable: attempt && {
+        key: key!,
+        method: route.method,
+        path: request.url.split('?', 1)[0]!,
+        hash: attempt.requestHash,
+      },
       requestId,
       ip,
       userAgent: (headers['user-agent'] ?? '').slice(0, MOST_AGENT_CHARACTERS),

@@ -1,7 +1,7 @@
 import type { Actor, ScopeCode } from '../lib/actor.ts';
 import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { RequestContext } from '../lib/route.ts';
+import type { RepeatableRequest, RequestContext } from '../lib/route.ts';
 
 export interface ContextParts {
   params: unknown;
@@ -10,7 +10,7 @@ export interface ContextParts {
   actor: Actor | undefined;
   scope: readonly ScopeCode[];
   ifMatch: number | undefined;
-  idempotencyKey: string | undefined;
+  repeatable: RepeatableRequest | undefined;
   requestId: string;
   ip: string;
   userAgent: string;
@@ -27,7 +27,7 @@ export class Context implements RequestContext {
   readonly body: unknown;
   readonly scope: readonly ScopeCode[];
   readonly ifMatch: number | undefined;
-  readonly idempotencyKey: string | undefined;
+  readonly repeatable: RepeatableRequest | undefined;
   readonly requestId: string;
   readonly ip: string;
   readonly userAgent: string;
@@ -43,7 +43,7 @@ export class Context implements RequestContext {
     this.body = parts.body;
     this.scope = parts.scope;
     this.ifMatch = parts.ifMatch;
-    this.idempotencyKey = parts.idempotencyKey;
+    this.repeatable = parts.repeatable;
     this.requestId = parts.requestId;
     this.ip = parts.ip;
     this.userAgent = parts.userAgent;

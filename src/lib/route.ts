@@ -44,6 +44,17 @@ export type Access = 'public' | 'authenticated' | { readonly capability: Capabil
 
 export type RateLimitName = 'default' | 'login' | 'autosave' | 'pings' | 'reports' | 'imports';
 
+/** What a repeated request is known by. */
+export interface RepeatableRequest {
+  /** The Idempotency-Key, unique to its user. */
+  key: string;
+  method: string;
+  /** Without the query. */
+  path: string;
+  /** Of method, address and body: the same key with another request is a mistake of the client. */
+  hash: string;
+}
+
 /** What a handler gets: everything is checked by then. */
 export interface RequestContext<P = unknown, Q = unknown, B = unknown> {
   params: P;
@@ -55,7 +66,8 @@ export interface RequestContext<P = unknown, Q = unknown, B = unknown> {
   scope: readonly ScopeCode[];
   /** The version the client wants to replace (If-Match). */
   ifMatch?: number;
-  idempotencyKey?: string;
+  /** Set when the request came with an Idempotency-Key. */
+  repeatable?: RepeatableRequest;
   requestId: string;
   ip: string;
   userAgent: string;

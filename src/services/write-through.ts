@@ -3,10 +3,11 @@ import { StaleVersionError } from '../buffer/write-buffer.ts';
 import { TakenError } from '../errors/catalogue.ts';
 import type { NewEvent } from '../lib/events.ts';
 import type { RequestContext } from '../lib/route.ts';
+import { onceOnly } from '../stores/postgres/once-only.ts';
 import { addToOutbox } from '../stores/postgres/outbox.ts';
 import type { Activity, ActivityLog } from './activity-log/activity-log.ts';
 
-export type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
+export type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId' | 'repeatable'>;
 
 /** What a change works with; everything it does through this stands or falls together. */
 export interface Change {
@@ -37,7 +38,8 @@ export class WriteThrough {
   }
 
   /**
-   * Runs a change in a transaction; nothing of it stays when it throws.
+   * Runs a change in a transaction; nothing of it stays when it throws. A request with an Idempotency-Key runs it once,
+   * also when its answer was lost: its result is kept beside the rows, so it must be plain JSON.
    *
    * @param uniques what a broken unique constraint is called in the request
    * @throws TakenError naming the field of a value that another row has; whatever the change throws
@@ -47,11 +49,15 @@ export class WriteThrough {
       return await this.#knex.transaction(async (knex) => {
         const events: NewEvent[] = [];
         const lines: Activity[] = [];
-        const result = await change({
-          knex,
-          emit: (event) => void events.push(event),
-          record: (line) => void lines.push(line),
-        });
+        const effect = () =>
+          change({
+            knex,
+            emit: (event) => void events.push(event),
+            record: (line) => void lines.push(line),
+          });
+        const result = await (caller.repeatable
+          ? onceOnly(knex, caller.actor.userId, caller.repeatable, effect)
+          : effect());
         await addToOutbox(
           knex,
           events.map((event) => ({
