@@ -103,6 +103,7 @@ export function createContainer({
     services: config.http.services,
     scopesFor: can,
     authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
+    confirm: (authorization, nowMs) => sessions.confirm(authorization, nowMs),
     limiter,
     idempotency,
     acceptsWrites: () => engine.guard.isAccepting || config.buffer.onOverload === 'write-through',
