@@ -9,6 +9,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/lib', 'src/config', 'src/errors'],
   ['src/stores', 'src/cache'],
   ['src/buffer'],
+  ['src/live'],
   ['queues'],
   ['src/engine.ts'],
   ['src/services', 'processors'],

@@ -26,6 +26,9 @@ import { classifyMongoError, classifyPostgresError } from './errors/driver-error
 import type { EntityDefinition } from './lib/entity.ts';
 import { EntityRegistry } from './lib/entity-registry.ts';
 import type { Log } from './lib/log.ts';
+import { Channels } from './live/channels.ts';
+import { UserStreams } from './live/user-streams.ts';
+import { WriteNews } from './live/write-news.ts';
 import { CircuitBreaker } from './stores/circuit-breaker.ts';
 import { Rows } from './stores/postgres/rows.ts';
 import { MongoSink } from './stores/sinks/mongo-sink.ts';
@@ -83,6 +86,12 @@ export interface Engine {
   writer: Writer;
   barrier: Barrier;
   writeStates: WriteStates;
+  /** What processes tell each other at once. */
+  channels: Channels;
+  /** What becomes of clients' writes. */
+  writeNews: WriteNews;
+  /** What users' clients are told. */
+  userStreams: UserStreams;
   /** Answers that may be lost at any time. */
   cache: Cache;
   /** Answers that are wanted while PostgreSQL is away: with the buffer, where nothing is evicted. */
@@ -260,7 +269,16 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     failedJobId: failedWriteJobId,
     onFailed: (entity, key, jobId) => addFailedJob(queues, entity, key, jobId),
     onReleased: async () => void (await requestSync(queues, 'released')),
+    announce: (news) => writeNews.announce(news),
   });
+  const writeStates = new WriteStates({ buffer, registry, stores });
+  const channels = new Channels({
+    publisher: redis,
+    // A listener must not wait for a Redis that is away: its client is told to come back.
+    connect: () =>
+      open({ socketTimeout: SILENCE_MS, maxRetriesPerRequest: 1, connectionName: keys.channel('subscriber') }),
+  });
+  const writeNews = new WriteNews({ channels, keys, states: writeStates });
 
   const barrier = new Barrier({ buffer, batchWriter, registry });
   const isBufferShut = (): boolean => settings.writesThrough && !guard.isAccepting;
@@ -276,7 +294,10 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     reader,
     writer: new Writer({ buffer, reservations, barrier, registry, stores, isBufferShut, intervalMs }),
     barrier,
-    writeStates: new WriteStates({ buffer, registry, stores }),
+    writeStates,
+    channels,
+    writeNews,
+    userStreams: new UserStreams({ redis, keys, channels }),
     cache,
     keptCache,
     cacheRedis,
@@ -291,6 +312,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     connect: open,
     async close() {
       guard.stop();
+      channels.close();
       await buffer.drain();
       await pointers.drain();
       await urgent.drain();

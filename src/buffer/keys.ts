@@ -151,6 +151,16 @@ export class BufferKeys {
     return `{${this.prefix}:cache:${name}}`;
   }
 
+  /** The last messages to a user (DOMAIN §7 `stream:user:{id}`). */
+  userStream(userId: string): string {
+    return this.cache(`stream:user:${userId}`);
+  }
+
+  /** A channel of pub/sub. */
+  channel(name: string): string {
+    return `${this.prefix}:live:${name}`;
+  }
+
   /** A cached answer; see `isCopy`. */
   copy(name: string): string {
     return `{${this.prefix}:copy:${name}}`;
