@@ -22,6 +22,7 @@ import { loadSigningKeys } from './services/auth/signing-keys.ts';
 import { Tokens } from './services/auth/tokens.ts';
 import { createServices, entities } from './services/registry.ts';
 import { School } from './services/school/school.ts';
+import { OpenStreams } from './services/stream/open-streams.ts';
 import { createMongo } from './stores/mongo/connect.ts';
 import { createPostgres, createPostgresReader } from './stores/postgres/connect.ts';
 
@@ -41,6 +42,8 @@ export interface Container {
   app: Express;
   /** All there are, whatever SERVICES says. */
   routes: readonly Route[];
+  /** Server-sent events of this process; they end first when it stops. */
+  streams: OpenStreams;
   /** Closes queues, then stores; what is in memory only has been written by then. */
   close(): Promise<void>;
 }
@@ -94,7 +97,11 @@ export function createContainer({
   });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
   const auth = new AuthService({ store, guard, tokens, sessions, log });
-  const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
+  const streams = new OpenStreams({ ...engine, log }, config.streams);
+  metrics.gauge({ name: 'http_open_streams', help: 'Clients that listen to server-sent events' }, (gauge) =>
+    gauge.set(streams.count),
+  );
+  const services = createServices({ engine, knex, db, school, authStore: store, streams, clock, log });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
   const routes = [...createAuthRoutes({ auth }), ...services.routes];
@@ -130,7 +137,9 @@ export function createContainer({
     db,
     app,
     routes,
+    streams,
     async close() {
+      streams.stop();
       limiter.close();
       idempotency.close();
       await engine.close();

@@ -29,6 +29,8 @@ import { ProfileService } from './profile/profile-service.ts';
 import { Files } from './school/files.ts';
 import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
+import type { OpenStreams } from './stream/open-streams.ts';
+import { createStreamRoutes } from './stream/stream.routes.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
 export const entities: readonly EntityDefinition[] = [
@@ -45,12 +47,13 @@ export interface ServiceDeps {
   db: Db;
   school: School;
   authStore: AuthStore;
+  streams: OpenStreams;
   clock: Clock;
   log: Log;
 }
 
 /** Builds the services and gathers their routes. */
-export function createServices({ engine, knex, db, school, authStore }: ServiceDeps): { routes: Route[] } {
+export function createServices({ engine, knex, db, school, authStore, streams }: ServiceDeps): { routes: Route[] } {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
   const files = new Files(knex);
@@ -78,6 +81,7 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
       ...createAttendanceRoutes({ sheets, reports }),
       ...createActivityLogRoutes({ activity }),
       ...createOperationsRoutes({ operations }),
+      ...createStreamRoutes({ streams }),
     ],
   };
 }
