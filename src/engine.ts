@@ -27,6 +27,7 @@ import type { EntityDefinition } from './lib/entity.ts';
 import { EntityRegistry } from './lib/entity-registry.ts';
 import type { Log } from './lib/log.ts';
 import { Channels } from './live/channels.ts';
+import { EventLog } from './live/event-log.ts';
 import { UserStreams } from './live/user-streams.ts';
 import { WriteNews } from './live/write-news.ts';
 import { CircuitBreaker } from './stores/circuit-breaker.ts';
@@ -90,6 +91,8 @@ export interface Engine {
   channels: Channels;
   /** What becomes of clients' writes. */
   writeNews: WriteNews;
+  /** Events on their way to their consumers. */
+  eventLog: EventLog;
   /** What users' clients are told. */
   userStreams: UserStreams;
   /** Answers that may be lost at any time. */
@@ -278,6 +281,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     connect: () =>
       open({ socketTimeout: SILENCE_MS, maxRetriesPerRequest: 1, connectionName: keys.channel('subscriber') }),
   });
+  const eventLog = new EventLog({ redis, keys, channels });
   const writeNews = new WriteNews({ channels, keys, states: writeStates });
 
   const barrier = new Barrier({ buffer, batchWriter, registry });
@@ -292,12 +296,13 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     formats,
     buffer,
     reader,
-    writer: new Writer({ buffer, reservations, barrier, registry, stores, isBufferShut, intervalMs }),
+    writer: new Writer({ buffer, eventLog, reservations, barrier, registry, stores, isBufferShut, intervalMs }),
     barrier,
     writeStates,
     channels,
     writeNews,
     userStreams: new UserStreams({ redis, keys, channels }),
+    eventLog,
     cache,
     keptCache,
     cacheRedis,

@@ -115,6 +115,11 @@ export class BufferKeys {
     return `${this.shard(shard)}:clock`;
   }
 
+  /** Stream of events that some consumer still has to handle. */
+  events(shard: number): string {
+    return `${this.shard(shard)}:events`;
+  }
+
   /** Hash: format id to its columns and dictionary; needed to read any payload, so never deleted. */
   formats(shard: number): string {
     return `${this.shard(shard)}:formats`;
