@@ -19,6 +19,7 @@ const WIRING = [
   'src/container.ts',
   'src/server.ts',
   'src/worker.ts',
+  'src/event-workers.ts',
   'src/metrics.ts',
   'src/sync-need.ts',
   'src/sync-workers.ts',

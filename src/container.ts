@@ -1,4 +1,5 @@
 import type { Express } from 'express';
+import type { Knex } from 'knex';
 import type { Db } from 'mongodb';
 import type { Config } from './config/index.ts';
 import { createEngine, type Engine } from './engine.ts';
@@ -8,6 +9,7 @@ import { Idempotency } from './http/idempotency.ts';
 import { Limiter } from './http/limiter.ts';
 import { createReadiness } from './http/readiness.ts';
 import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
+import type { EventConsumer } from './lib/events.ts';
 import type { Logger } from './lib/logger.ts';
 import { Metrics } from './lib/metrics.ts';
 import type { Route } from './lib/route.ts';
@@ -42,6 +44,9 @@ export interface Container {
   app: Express;
   /** All there are, whatever SERVICES says. */
   routes: readonly Route[];
+  /** All there are, whatever SERVICES says. */
+  consumers: readonly EventConsumer[];
+  knex: Knex;
   /** Server-sent events of this process; they end first when it stops. */
   streams: OpenStreams;
   /** Closes queues, then stores; what is in memory only has been written by then. */
@@ -101,6 +106,9 @@ export function createContainer({
   metrics.gauge({ name: 'http_open_streams', help: 'Clients that listen to server-sent events' }, (gauge) =>
     gauge.set(streams.count),
   );
+  metrics.gauge({ name: 'events_undelivered', help: 'Events that some consumer has still to handle' }, async (gauge) =>
+    gauge.set(await engine.eventLog.length()),
+  );
   const services = createServices({ engine, knex, db, school, authStore: store, streams, clock, log });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
@@ -137,6 +145,8 @@ export function createContainer({
     db,
     app,
     routes,
+    consumers: services.consumers,
+    knex,
     streams,
     async close() {
       streams.stop();

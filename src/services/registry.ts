@@ -3,6 +3,7 @@ import type { Db } from 'mongodb';
 import type { Engine } from '../engine.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
+import type { EventConsumer } from '../lib/events.ts';
 import type { Log } from '../lib/log.ts';
 import type { Route } from '../lib/route.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
@@ -52,8 +53,11 @@ export interface ServiceDeps {
   log: Log;
 }
 
-/** Builds the services and gathers their routes. */
-export function createServices({ engine, knex, db, school, authStore, streams }: ServiceDeps): { routes: Route[] } {
+/** Builds the services and gathers their routes, and what they do about events. */
+export function createServices({ engine, knex, db, school, authStore, streams }: ServiceDeps): {
+  routes: Route[];
+  consumers: EventConsumer[];
+} {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
   const files = new Files(knex);
@@ -74,6 +78,7 @@ export function createServices({ engine, knex, db, school, authStore, streams }:
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
   const operations = new OperationsService({ engine, activity });
   return {
+    consumers: [],
     routes: [
       ...createProfileRoutes({ profiles }),
       ...createSchoolRoutes({ school }),

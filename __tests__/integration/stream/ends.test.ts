@@ -55,7 +55,7 @@ describe('an open stream ends', () => {
     expect(school.container.streams.count).toBe(1);
     stream.close();
     await until('its place to be free', isEmpty);
-    const channels = await school.engine.redis.pubsub('CHANNELS', `${school.prefix}:live:*`);
+    const channels = await school.engine.redis.pubsub('CHANNELS', `${school.prefix}:live:user:*`);
     expect(channels).toEqual([]);
   });
 
