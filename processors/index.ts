@@ -27,7 +27,7 @@ const TAKEOVER = { lockMs: 15_000, checkMs: 5_000 };
 
 /** Starts the processors of this process; counts across all processes are kept in Redis. */
 export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & WriteBatchDeps): Promise<Worker[]> {
-  const { connect, prefixOf, queues, parallelBatches, log, takeover = TAKEOVER } = settings;
+  const { connect, prefixOf, queues, parallelBatches, log, takeover } = settings;
   await queues[SYNC].setGlobalConcurrency(1);
   await queues[WRITE_BATCHES].setGlobalConcurrency(parallelBatches);
   let isStopping = false;
@@ -39,23 +39,34 @@ export async function startWorkers(settings: WorkerSettings, deps: SyncDeps & Wr
     [WRITE_BATCHES]: { run: createWriteBatchProcessor(deps), concurrency: parallelBatches },
   };
   const workers = Object.entries(processors).map(([name, { run, concurrency }]) => {
-    const options: WorkerOptions = {
-      connection: connect(),
-      prefix: prefixOf(name),
-      concurrency,
-      lockDuration: takeover.lockMs,
-      stalledInterval: takeover.checkMs,
-      maxStalledCount: MAX_STALLED_COUNT,
-      skipVersionCheck: true,
-    };
-    const worker = new Worker(name, run as Processor, options);
+    const worker = createWorker(name, run, { connect, prefixOf, log, takeover }, { concurrency });
     worker.on('closing', () => {
       isStopping = true;
     });
-    worker.on('error', (error) => log.error('worker error', { queue: name, error: error.message }));
-    worker.on('failed', (job, error) => log.warn('job failed', { queue: name, jobId: job?.id, error: error.message }));
     return worker;
   });
   await Promise.all(workers.map((worker) => worker.waitUntilReady()));
   return workers;
+}
+
+/** A worker of one queue that takes up the jobs of dead ones. @param run the queue's processor */
+export function createWorker(
+  name: string,
+  run: (job: Job, token?: string) => Promise<unknown>,
+  { connect, prefixOf, log, takeover = TAKEOVER }: Pick<WorkerSettings, 'connect' | 'prefixOf' | 'log' | 'takeover'>,
+  { concurrency }: { concurrency: number },
+): Worker {
+  const options: WorkerOptions = {
+    connection: connect(),
+    prefix: prefixOf(name),
+    concurrency,
+    lockDuration: takeover.lockMs,
+    stalledInterval: takeover.checkMs,
+    maxStalledCount: MAX_STALLED_COUNT,
+    skipVersionCheck: true,
+  };
+  const worker = new Worker(name, run as Processor, options);
+  worker.on('error', (error) => log.error('worker error', { queue: name, error: error.message }));
+  worker.on('failed', (job, error) => log.warn('job failed', { queue: name, jobId: job?.id, error: error.message }));
+  return worker;
 }

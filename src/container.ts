@@ -1,4 +1,5 @@
 import type { Express } from 'express';
+import type { Knex } from 'knex';
 import type { Db } from 'mongodb';
 import type { Config } from './config/index.ts';
 import { createEngine, type Engine } from './engine.ts';
@@ -8,6 +9,7 @@ import { Idempotency } from './http/idempotency.ts';
 import { Limiter } from './http/limiter.ts';
 import { createReadiness } from './http/readiness.ts';
 import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
+import type { EventConsumer } from './lib/events.ts';
 import type { Logger } from './lib/logger.ts';
 import { Metrics } from './lib/metrics.ts';
 import type { Route } from './lib/route.ts';
@@ -22,6 +24,7 @@ import { loadSigningKeys } from './services/auth/signing-keys.ts';
 import { Tokens } from './services/auth/tokens.ts';
 import { createServices, entities } from './services/registry.ts';
 import { School } from './services/school/school.ts';
+import { OpenStreams } from './services/stream/open-streams.ts';
 import { createMongo } from './stores/mongo/connect.ts';
 import { createPostgres, createPostgresReader } from './stores/postgres/connect.ts';
 
@@ -41,6 +44,11 @@ export interface Container {
   app: Express;
   /** All there are, whatever SERVICES says. */
   routes: readonly Route[];
+  /** All there are, whatever SERVICES says. */
+  consumers: readonly EventConsumer[];
+  knex: Knex;
+  /** Server-sent events of this process; they end first when it stops. */
+  streams: OpenStreams;
   /** Closes queues, then stores; what is in memory only has been written by then. */
   close(): Promise<void>;
 }
@@ -94,7 +102,14 @@ export function createContainer({
   });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
   const auth = new AuthService({ store, guard, tokens, sessions, log });
-  const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
+  const streams = new OpenStreams({ ...engine, log }, config.streams);
+  metrics.gauge({ name: 'http_open_streams', help: 'Clients that listen to server-sent events' }, (gauge) =>
+    gauge.set(streams.count),
+  );
+  metrics.gauge({ name: 'events_undelivered', help: 'Events that some consumer has still to handle' }, async (gauge) =>
+    gauge.set(await engine.eventLog.length()),
+  );
+  const services = createServices({ engine, knex, db, school, authStore: store, streams, clock, log });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
   const routes = [...createAuthRoutes({ auth }), ...services.routes];
@@ -103,6 +118,7 @@ export function createContainer({
     services: config.http.services,
     scopesFor: can,
     authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
+    confirm: (authorization, nowMs) => sessions.confirm(authorization, nowMs),
     limiter,
     idempotency,
     acceptsWrites: () => engine.guard.isAccepting || config.buffer.onOverload === 'write-through',
@@ -129,7 +145,11 @@ export function createContainer({
     db,
     app,
     routes,
+    consumers: services.consumers,
+    knex,
+    streams,
     async close() {
+      streams.stop();
       limiter.close();
       idempotency.close();
       await engine.close();

@@ -32,7 +32,7 @@ export async function deleteKeys(redis: Redis | Cluster, keys: readonly Buffer[]
 
 /** Keys of the buffer proper by their kind: the part after prefix, shard and entity. */
 const KIND =
-  /^\{\d+\}:(?:(?<entity>[a-z_]+):(?<kind>b|r|w|u|h|dirty|failed)(?::|$)|(?<own>resolved|counters|clock|formats|waiters))/;
+  /^\{\d+\}:(?:(?<entity>[a-z_]+):(?<kind>b|r|w|u|h|dirty|failed)(?::|$)|(?<own>resolved|counters|clock|formats|waiters|events))/;
 
 /**
  * Checks what always holds of the buffer's keys:

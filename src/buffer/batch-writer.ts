@@ -2,6 +2,7 @@ import type { RefusalReason } from '../errors/driver-errors.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
 import type { Log } from '../lib/log.ts';
+import type { Receipt } from '../lib/write-receipt.ts';
 import { type CircuitBreaker, StoreUnavailableError } from '../stores/circuit-breaker.ts';
 import { type Sink, type StoreWrite, unreadable } from '../stores/sinks/sink.ts';
 import type { FailedWrites } from './failed-writes.ts';
@@ -40,6 +41,16 @@ export interface BatchWriterDeps {
   onFailed: (entity: string, key: string, jobId: string) => Promise<void>;
   /** Children of a stored parent are dirty again: have them synced. */
   onReleased: () => Promise<void>;
+  /** Called once a batch with what became of its writes; must neither wait nor throw. */
+  announce: (news: BatchNews) => void;
+}
+
+/** What became of the writes of a batch; of a key, all versions up to the one given. */
+export interface BatchNews {
+  entity: string;
+  stored: Receipt[];
+  /** Set aside: refused, or behind a parent that was. */
+  failed: Receipt[];
 }
 
 export interface BatchOptions {
@@ -62,7 +73,7 @@ export class BatchWriter {
 
   /** @throws the driver's error when the attempt lost a race and may be repeated as it is */
   async write(entityName: string, keys: readonly string[], options: BatchOptions = {}): Promise<BatchResult> {
-    const { buffer, registry } = this.#deps;
+    const { buffer, registry, announce } = this.#deps;
     const entity = registry.get(entityName);
     const startedMs = Date.now();
     const result: BatchResult = {
@@ -75,41 +86,38 @@ export class BatchWriter {
       statements: 0,
       durationMs: 0,
     };
-    const found = await buffer.fetch(entity.name, keys);
-    const taken = options.replayJobId ? found : found.filter((write) => write.state === 'dirty');
-    const readable = await this.#withoutBroken(entity, taken, result, options);
-    const ready = entity.parents ? await this.#withoutOrphans(entity, readable, result) : readable;
-    const refusals = await this.#store(entity, ready, result);
-    for (const [write, reason] of refusals) await this.#refuse(entity, write, reason, result, options);
+    const batch: Batch = { entity, options, result, news: { entity: entity.name, stored: [], failed: [] } };
+    try {
+      const found = await buffer.fetch(entity.name, keys);
+      const taken = options.replayJobId ? found : found.filter((write) => write.state === 'dirty');
+      const readable = await this.#withoutBroken(batch, taken);
+      const ready = entity.parents ? await this.#withoutOrphans(batch, readable) : readable;
+      const refusals = await this.#store(batch, ready);
+      for (const [write, reason] of refusals) await this.#refuse(batch, write, reason);
+    } finally {
+      announce(batch.news);
+    }
     result.taken = result.stored + result.superseded + result.failed + result.left;
     result.durationMs = Date.now() - startedMs;
     return result;
   }
 
-  async #withoutBroken(
-    entity: EntityDefinition,
-    taken: PendingWrite[],
-    result: BatchResult,
-    options: BatchOptions,
-  ): Promise<PendingWrite[]> {
+  async #withoutBroken(batch: Batch, taken: PendingWrite[]): Promise<PendingWrite[]> {
+    const { entity } = batch;
     const readable: PendingWrite[] = [];
     // Plain rows are poured as bytes, and a broken payload shows there; all else reads documents on the way.
     const readsDocuments =
       entity.kind === 'sheet' || entity.sink.kind !== 'postgres' || entity.parents || entity.uniques;
     for (const write of taken) {
       if (readsDocuments && !write.broken) touch(write);
-      if (write.broken) await this.#refuse(entity, write, unreadable(new Error(write.broken)), result, options);
+      if (write.broken) await this.#refuse(batch, write, unreadable(new Error(write.broken)));
       else readable.push(write);
     }
     return readable;
   }
 
   /** Children whose parent is still in the buffer: behind a dirty one they stay dirty, behind a failed one they wait. */
-  async #withoutOrphans(
-    entity: EntityDefinition,
-    writes: PendingWrite[],
-    result: BatchResult,
-  ): Promise<PendingWrite[]> {
+  async #withoutOrphans({ entity, result, news }: Batch, writes: PendingWrite[]): Promise<PendingWrite[]> {
     const links = writes.map((write) => parentsOf(entity, write));
     const pending = new Map<string, PendingWrite>();
     for (const [name, group] of Map.groupBy(links.flat(), (link) => link.entity)) {
@@ -125,6 +133,7 @@ export class BatchWriter {
       else {
         const reason = { code: 'PARENT_FAILED', message: `waits for ${link.entity} ${link.key}, which has failed` };
         await this.#deps.failedWrites.record(entity.name, write, reason, { waitingFor: link, nowMs: Date.now() });
+        news.failed.push(receiptOf(entity, write));
         leave(write, result, 'its parent has failed');
       }
     }
@@ -132,11 +141,7 @@ export class BatchWriter {
   }
 
   /** Writes and acknowledges. @returns the writes that the database refuses, with its reasons */
-  async #store(
-    entity: EntityDefinition,
-    ready: PendingWrite[],
-    result: BatchResult,
-  ): Promise<Map<PendingWrite, RefusalReason>> {
+  async #store({ entity, result, news }: Batch, ready: PendingWrite[]): Promise<Map<PendingWrite, RefusalReason>> {
     const refusals = new Map<PendingWrite, RefusalReason>();
     if (ready.length === 0) return refusals;
     const { buffer, stores, reservations } = this.#deps;
@@ -147,6 +152,7 @@ export class BatchWriter {
       result.statements += outcome.statements;
       const stored = outcome.stored.map((key) => byKey.get(key)!);
       const { hasWaiting } = await buffer.acknowledge(entity.name, stored);
+      for (const write of stored) news.stored.push(receiptOf(entity, write));
       if (entity.uniques)
         await reservations.end(
           entity,
@@ -171,14 +177,9 @@ export class BatchWriter {
     if (released > 0) await this.#deps.onReleased();
   }
 
-  async #refuse(
-    entity: EntityDefinition,
-    write: PendingWrite,
-    reason: RefusalReason,
-    result: BatchResult,
-    { replayJobId, unacknowledged }: BatchOptions,
-  ): Promise<void> {
+  async #refuse({ entity, result, news, options }: Batch, write: PendingWrite, reason: RefusalReason): Promise<void> {
     const { buffer, failedWrites, failedJobId, onFailed, log } = this.#deps;
+    const { replayJobId, unacknowledged } = options;
     if (write.entries.every(({ version, writes }) => version === unacknowledged && writes === 1)) {
       await buffer.acknowledge(entity.name, [write], 'withdrawn');
       result.failed++;
@@ -192,6 +193,7 @@ export class BatchWriter {
       result.superseded += write.writes;
       return;
     }
+    news.failed.push(receiptOf(entity, write));
     result.failed++;
     result.superseded += write.writes - 1;
     result.failure = reason;
@@ -199,6 +201,20 @@ export class BatchWriter {
     if (!replayJobId) await onFailed(entity.name, write.key, jobId);
   }
 }
+
+/** One batch on its way. */
+interface Batch {
+  entity: EntityDefinition;
+  options: BatchOptions;
+  result: BatchResult;
+  news: BatchNews;
+}
+
+const receiptOf = ({ name }: EntityDefinition, { key, version }: PendingWrite): Receipt => ({
+  entity: name,
+  key,
+  version,
+});
 
 /** The rows that must be stored before this write. */
 export const parentsOf = ({ parents = [] }: EntityDefinition, { head }: PendingWrite) =>

@@ -25,6 +25,8 @@ export interface BufferWrite {
   /** Field under which a document's key stands in its relations; empty for sheets, which stand there by key. */
   relationMember: Buffer;
   entries: readonly EntryWrite[];
+  /** JSON of events that are true with this write. */
+  events?: readonly Buffer[];
 }
 
 /** Version of the write; negative: refused, the current version with its sign turned. */
@@ -39,6 +41,8 @@ interface Waiting {
 /** Bounds of one commit, so that no script runs for long (10 ms at most, FAILURES 17). */
 const MAX_WRITES = 128;
 const MAX_BYTES = 1024 * 1024;
+
+const NO_EVENTS: readonly Buffer[] = [];
 
 /** Commits of a shard on their way at once. */
 const MOST_IN_FLIGHT = 4;
@@ -61,20 +65,26 @@ export const writeBytes = (write: BufferWrite): number =>
 export class GroupCommit {
   readonly #scripts: BufferScripts;
   readonly #fixedKeys: readonly string[];
+  readonly #eventChannel: string;
   readonly #onCommit: (writes: readonly BufferWrite[]) => void;
   #waiting: Waiting[] = [];
   #inFlight = 0;
   #isScheduled = false;
   #idle: (() => void)[] = [];
 
-  /** @param fixedKeys clock, counters and resolved list of the shard */
+  /**
+   * @param fixedKeys clock, counters, resolved list and events of the shard
+   * @param eventChannel told when a commit has brought events
+   */
   constructor(
     scripts: BufferScripts,
     fixedKeys: readonly string[],
+    eventChannel: string,
     onCommit: (writes: readonly BufferWrite[]) => void,
   ) {
     this.#scripts = scripts;
     this.#fixedKeys = fixedKeys;
+    this.#eventChannel = eventChannel;
     this.#onCommit = onCommit;
   }
 
@@ -145,6 +155,7 @@ export class GroupCommit {
       out.double(write.ifMatch ?? -1);
       out.u8(write.relationKeys.length);
       out.u16(write.entries.length);
+      out.u8(write.events?.length ?? 0);
       for (const key of write.relationKeys) out.u16(list.position(key));
       for (const { field, prefix, rawBytes, payload } of write.entries) {
         out.field(field);
@@ -152,7 +163,8 @@ export class GroupCommit {
         out.u24(rawBytes);
         out.payload(payload);
       }
+      for (const event of write.events ?? NO_EVENTS) out.payload(event);
     }
-    return this.#scripts.put(list.keys, [out.take()]);
+    return this.#scripts.put(list.keys, [out.take(), this.#eventChannel]);
   }
 }

@@ -115,6 +115,11 @@ export class BufferKeys {
     return `${this.shard(shard)}:clock`;
   }
 
+  /** Stream of events that some consumer still has to handle. */
+  events(shard: number): string {
+    return `${this.shard(shard)}:events`;
+  }
+
   /** Hash: format id to its columns and dictionary; needed to read any payload, so never deleted. */
   formats(shard: number): string {
     return `${this.shard(shard)}:formats`;
@@ -149,6 +154,16 @@ export class BufferKeys {
   /** Short-lived things of other kinds: idempotency records, failed logins. */
   cache(name: string): string {
     return `{${this.prefix}:cache:${name}}`;
+  }
+
+  /** The last messages to a user (DOMAIN §7 `stream:user:{id}`). */
+  userStream(userId: string): string {
+    return this.cache(`stream:user:${userId}`);
+  }
+
+  /** A channel of pub/sub. */
+  channel(name: string): string {
+    return `${this.prefix}:live:${name}`;
   }
 
   /** A cached answer; see `isCopy`. */

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type Document, type EntityDefinition, keyOf, keyParts } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
+import { type DomainEvent, firstPartOf } from '../lib/events.ts';
 import type { Receipt } from '../lib/write-receipt.ts';
 import { ByteWriter, KeyList } from './byte-writer.ts';
 import type { BufferEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
@@ -21,6 +22,8 @@ export interface PutOptions {
   isTombstone?: boolean;
   /** Keeps the entry set aside: a repair that waits for its replay. */
   isRepair?: boolean;
+  /** True with this write and not without it: kept in the same step, for whoever consumes them. */
+  events?: readonly DomainEvent[];
 }
 
 export class StaleVersionError extends Error {
@@ -125,8 +128,10 @@ export class WriteBuffer {
       redis === deps.redis ? this.scripts : new BufferScripts(redis),
     );
     for (let shard = 0; shard < this.keys.shards; shard++) {
-      const fixed = [this.keys.clock(shard), this.keys.counters(shard), this.keys.resolved(shard)];
-      this.#groups.push(new GroupCommit(pool[shard % pool.length]!, fixed, (writes) => this.#announce(writes, shard)));
+      const { keys } = this;
+      const fixed = [keys.clock(shard), keys.counters(shard), keys.resolved(shard), keys.events(shard)];
+      const announce = (writes: readonly BufferWrite[]) => this.#announce(writes, shard);
+      this.#groups.push(new GroupCommit(pool[shard % pool.length]!, fixed, keys.channel('events'), announce));
     }
   }
 
@@ -488,10 +493,18 @@ export class WriteBuffer {
       ),
       relationMember: field ?? EMPTY,
       entries,
+      ...(options.events?.length ? { events: options.events.map((event) => this.#eventOf(event, shard)) } : {}),
     };
     const result = await this.#groups[shard]!.put(write);
     if (result <= 0) throw new StaleVersionError(-result);
     return { entity: entity.name, key, version: result };
+  }
+
+  /** Events of one aggregate lie in one shard, whoever makes them; otherwise they would have no order. */
+  #eventOf(event: DomainEvent, shard: number): Buffer {
+    if (this.keys.shardOf(firstPartOf(event.aggregateId)) !== shard)
+      throw new Error(`${event.name}: its aggregate must begin with the first part of the key that is written`);
+    return Buffer.from(JSON.stringify(event));
   }
 
   async #pendingInBucket(entity: EntityDefinition, bucket: string, shard?: number): Promise<PendingDocument[]> {

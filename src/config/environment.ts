@@ -15,6 +15,9 @@ export interface Environment {
   TRUST_PROXY: number;
   SERVICES: string[];
   RATE_LIMIT_FACTOR: number;
+  STREAM_HEARTBEAT_SECONDS: number;
+  STREAMS_PER_USER: number;
+  STREAMS_PER_PROCESS: number;
   BULL_BOARD_WRITABLE: boolean;
   JWT_KEYS: SigningKey[];
   DEMO_PASSWORD?: string;
@@ -116,6 +119,9 @@ export const environmentRules = {
   TRUST_PROXY: count(0, 16, 0),
   SERVICES: list(Joi.string().pattern(/^[a-z][a-z-]*$/), 'service names').default([]),
   RATE_LIMIT_FACTOR: Joi.number().positive().max(1_000_000).default(1),
+  STREAM_HEARTBEAT_SECONDS: count(1, 300, 15),
+  STREAMS_PER_USER: count(1, 1_000, 6),
+  STREAMS_PER_PROCESS: count(1, 100_000, 2_000),
   BULL_BOARD_WRITABLE: flag(false),
   JWT_KEYS: signingKeys.required().when('NODE_ENV', { is: 'production', otherwise: Joi.optional().default([]) }),
   DEMO_PASSWORD: Joi.string()

@@ -27,6 +27,12 @@ function group(env: Environment) {
       services: env.SERVICES,
       rateLimitFactor: env.RATE_LIMIT_FACTOR,
     },
+    /** Server-sent events. */
+    streams: {
+      heartbeatMs: env.STREAM_HEARTBEAT_SECONDS * MS,
+      mostPerUser: env.STREAMS_PER_USER,
+      mostOpen: env.STREAMS_PER_PROCESS,
+    },
     /** The first key signs, all verify; empty outside production until a key is kept in `dataDir`. */
     auth: { keys: env.JWT_KEYS, demoPassword: env.DEMO_PASSWORD },
     bullBoard: { isWritable: env.BULL_BOARD_WRITABLE },

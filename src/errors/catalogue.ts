@@ -19,6 +19,7 @@ export const UnsupportedMediaTypeError = defineError('UNSUPPORTED_MEDIA_TYPE', 4
 export const UnprocessableError = defineError('RULE_BROKEN', 422, 'A rule refuses this');
 export const WriteRefusedByStoreError = defineError('WRITE_REFUSED', 409, 'The database refuses this write');
 export const RateLimitedError = defineError('RATE_LIMITED', 429, 'Too many requests');
+export const TooManyStreamsError = defineError('TOO_MANY_STREAMS', 429, 'This user has too many streams open');
 export const InternalError = defineError('INTERNAL', 500, 'Internal error');
 
 // Not now: all with Retry-After

@@ -30,6 +30,8 @@ export interface ApiDeps {
   services: readonly string[];
   /** @throws an AppError with status 401 */
   authenticate: (authorization: string | undefined, nowMs: number) => Actor | Promise<Actor>;
+  /** The same for a request let in before whose answer goes on: looks again, however lately it did. */
+  confirm: (authorization: string | undefined, nowMs: number) => Promise<Actor>;
   /** The scopes in which a caller has the route's permission; none means forbidden. */
   scopesFor: (actor: Actor, capability: Capability, verb: Verb) => readonly ScopeCode[];
   limiter: Limiter;
@@ -207,6 +209,8 @@ export class Api {
       log,
       now: attempt ? attempt.now : now,
       newId: attempt?.newId,
+      headers,
+      confirm: () => this.#deps.confirm(headers.authorization, clock.now().getTime()),
     });
     const reply = attempt ? await this.#attempt(route, context, attempt) : await route.handle(context);
     sendReply(response, reply, requestId, limits);

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Actor, ScopeCode } from '../lib/actor.ts';
 import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -18,6 +19,8 @@ export interface ContextParts {
   now: Date;
   /** Ids of a request that may be repeated; random ones without. */
   newId: (() => string) | undefined;
+  headers: IncomingHttpHeaders;
+  confirm: () => Promise<unknown>;
 }
 
 /** One request as its handler sees it. A class, so that what few handlers use costs nothing until it is used. */
@@ -35,6 +38,8 @@ export class Context implements RequestContext {
   readonly newId: () => string;
   readonly #actor: Actor | undefined;
   readonly #log: Logger;
+  readonly #headers: IncomingHttpHeaders;
+  readonly #confirm: () => Promise<unknown>;
   #ownLog: Logger | undefined;
 
   constructor(parts: ContextParts) {
@@ -51,6 +56,8 @@ export class Context implements RequestContext {
     this.newId = parts.newId ?? newId;
     this.#actor = parts.actor;
     this.#log = parts.log;
+    this.#headers = parts.headers;
+    this.#confirm = parts.confirm;
   }
 
   get actor(): Actor {
@@ -61,5 +68,14 @@ export class Context implements RequestContext {
   get log(): Logger {
     this.#ownLog ??= this.#log.child({ requestId: this.requestId });
     return this.#ownLog;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#headers[name];
+    return typeof value === 'string' ? value : value?.[0];
+  }
+
+  async confirm(): Promise<void> {
+    await this.#confirm();
   }
 }

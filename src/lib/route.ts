@@ -77,11 +77,38 @@ export interface RequestContext<P = unknown, Q = unknown, B = unknown> {
   now: Date;
   /** A new UUIDv7. With an Idempotency-Key a repeated request gets the same ids in the same order, so its writes hit the same rows. */
   newId(): string;
+  /** A header that only few routes know. @param name in lower case */
+  header(name: string): string | undefined;
+  /**
+   * Looks again, now, at the login behind the request: for answers that go on after it was checked.
+   *
+   * @throws what the request would get if it came now: its token has expired, the login has ended
+   */
+  confirm(): Promise<void>;
+}
+
+/** The open end of an answer that goes on. */
+export interface OpenAnswer {
+  /** Sends a piece. A client that leaves too much of what was sent before unread is cut instead: memory stays bounded. */
+  write(text: string): void;
+  /** Ends the answer in order, after what was written. */
+  end(): void;
+  /** Called once when nobody is there any more, whoever hung up; at once when that is so already. */
+  onClose(listener: () => void): void;
+}
+
+/** A body that is sent piece by piece for as long as its reader stays, without the envelope. */
+export interface StreamBody {
+  contentType: string;
+  /** Called once the head of the answer is on its way. */
+  start(answer: OpenAnswer): void;
 }
 
 /** An answer without its envelope. */
 export interface Reply {
   status: number;
+  /** Sent instead of `data` and `meta`. */
+  stream?: StreamBody;
   data?: unknown;
   meta?: Record<string, unknown>;
   /** Version; sent as `ETag: "<version>"`. */
@@ -112,6 +139,8 @@ export interface RouteDefinition<P, Q, B> {
   rateLimit?: RateLimitName;
   /** What `data` holds, for the API description; the tests hold every answer against it. */
   response?: Joi.Schema;
+  /** Media type of an answer that has no envelope, for the API description. */
+  produces?: string;
   /** Codes of its own, for the API description. */
   errors?: readonly string[];
   handle(ctx: RequestContext<P, Q, B>): Promise<Reply>;

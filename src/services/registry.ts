@@ -3,6 +3,7 @@ import type { Db } from 'mongodb';
 import type { Engine } from '../engine.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
+import type { EventConsumer } from '../lib/events.ts';
 import type { Log } from '../lib/log.ts';
 import type { Route } from '../lib/route.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
@@ -29,6 +30,8 @@ import { ProfileService } from './profile/profile-service.ts';
 import { Files } from './school/files.ts';
 import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
+import type { OpenStreams } from './stream/open-streams.ts';
+import { createStreamRoutes } from './stream/stream.routes.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
 export const entities: readonly EntityDefinition[] = [
@@ -45,12 +48,16 @@ export interface ServiceDeps {
   db: Db;
   school: School;
   authStore: AuthStore;
+  streams: OpenStreams;
   clock: Clock;
   log: Log;
 }
 
-/** Builds the services and gathers their routes. */
-export function createServices({ engine, knex, db, school, authStore }: ServiceDeps): { routes: Route[] } {
+/** Builds the services and gathers their routes, and what they do about events. */
+export function createServices({ engine, knex, db, school, authStore, streams }: ServiceDeps): {
+  routes: Route[];
+  consumers: EventConsumer[];
+} {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
   const files = new Files(knex);
@@ -71,6 +78,7 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
   const operations = new OperationsService({ engine, activity });
   return {
+    consumers: [],
     routes: [
       ...createProfileRoutes({ profiles }),
       ...createSchoolRoutes({ school }),
@@ -78,6 +86,7 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
       ...createAttendanceRoutes({ sheets, reports }),
       ...createActivityLogRoutes({ activity }),
       ...createOperationsRoutes({ operations }),
+      ...createStreamRoutes({ streams }),
     ],
   };
 }

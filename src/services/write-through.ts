@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { StaleVersionError } from '../buffer/write-buffer.ts';
 import { TakenError } from '../errors/catalogue.ts';
-import type { NewEvent } from '../lib/events.ts';
+import { type NewEvent, stampEvent } from '../lib/events.ts';
 import type { RequestContext } from '../lib/route.ts';
 import { onceOnly } from '../stores/postgres/once-only.ts';
 import { addToOutbox } from '../stores/postgres/outbox.ts';
@@ -22,7 +22,6 @@ export interface Change {
 export type UniquePointers = Readonly<Record<string, string>>;
 
 const UNIQUE_VIOLATION = '23505';
-const EVENT_VERSION = 1;
 
 /**
  * Changes of rows that are committed before they are answered (mode T of DOMAIN §0): one transaction for the rows and the
@@ -60,14 +59,7 @@ export class WriteThrough {
           : effect());
         await addToOutbox(
           knex,
-          events.map((event) => ({
-            ...event,
-            id: caller.newId(),
-            v: EVENT_VERSION,
-            at: caller.now.toISOString(),
-            actorId: caller.actor.userId,
-            requestId: caller.requestId,
-          })),
+          events.map((event) => stampEvent(caller, event)),
         );
         // Before the commit: a change that cannot be noted does not happen.
         await Promise.all(lines.map((line) => this.#activity.record(caller, line)));

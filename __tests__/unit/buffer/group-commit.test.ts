@@ -23,7 +23,7 @@ function createGate() {
     put: (_keys: readonly string[], [packed]: readonly Buffer[]) =>
       new Promise<number[]>((resolve, reject) => commits.push({ writes: packed!.length, resolve, reject })),
   } as unknown as BufferScripts;
-  const group = new GroupCommit(scripts, ['clock', 'counters', 'resolved'], (writes) =>
+  const group = new GroupCommit(scripts, ['clock', 'counters', 'resolved', 'events'], 'channel', (writes) =>
     committed.push(writes.map(({ key }) => key)),
   );
   return { group, commits, committed };

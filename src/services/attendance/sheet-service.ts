@@ -12,6 +12,7 @@ import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { LeavePart, RosterEntry, School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
 import { type AttendanceEntry, type AttendanceStatus, type SheetHead, sheetKey } from './attendance.entity.ts';
+import { savedEvents } from './attendance.events.ts';
 import { prefillOf, requireEditableDay, statusUnderLeave } from './attendance-rules.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'scope' | 'requestId' | 'ip' | 'now' | 'newId'>;
@@ -140,6 +141,7 @@ export class SheetService {
       writer.putSheet('attendance', key, head as unknown as Document, fields as unknown as Document[], {
         base: before.version,
         ...(ifMatch === undefined ? {} : { ifMatch }),
+        events: savedEvents(caller, input, fields, before.entries),
       }),
       activity.record(caller, {
         service: 'attendance',

@@ -67,6 +67,14 @@ export class Sessions {
     return nowMs - known.checkedAtMs < RECHECK_MS ? known.actor : this.#recheck(authorization, known, nowMs);
   }
 
+  /** The same, but looks at the session now, however lately that was done: for connections that stay open. */
+  async confirm(authorization: string | undefined, nowMs: number): Promise<Actor> {
+    const known = this.#known.get(authorization ?? '');
+    if (!authorization || !known) return this.authenticate(authorization, nowMs);
+    if (known.claims.expiresAtMs <= nowMs) throw new ExpiredTokenError();
+    return this.#recheck(authorization, known, nowMs);
+  }
+
   /** Loads a new login, so that its first request finds it in Redis even if PostgreSQL is down by then. */
   async open(sid: string): Promise<Session> {
     const session = await this.#load(sid);

@@ -18,6 +18,7 @@ import { repeatUnlessAsked } from '../repeat.ts';
 import type { Files } from '../school/files.ts';
 import type { School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
+import { submittedEvent } from './homework.events.ts';
 import { latenessOf, revisedLateness, type SubmissionState, stateOf } from './homework-rules.ts';
 import type { HomeworkService, HomeworkView } from './homework-service.ts';
 import type { Grade, HomeworkStore } from './homework-store.ts';
@@ -131,6 +132,7 @@ export class SubmissionService {
         base,
         // A draft never replaces what was handed in meanwhile; two devices never overwrite each other unseen.
         ifMatch: ifMatch ?? base,
+        events: input.final ? [submittedEvent(caller, document)] : [],
       }),
       activity.record(caller, {
         service: 'homework',
