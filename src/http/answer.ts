@@ -27,13 +27,11 @@ export function sendReply(response: ServerResponse, reply: Reply, requestId: str
     response.writeHead(204, headers).end();
     return;
   }
-  sendText(
-    response,
-    reply.status,
-    headers,
-    JSON_TYPE,
-    JSON.stringify({ data: reply.data ?? null, meta: reply.meta ?? {} }),
-  );
+  const { type, body } = reply.text ?? {
+    type: JSON_TYPE,
+    body: JSON.stringify({ data: reply.data ?? null, meta: reply.meta ?? {} }),
+  };
+  sendText(response, reply.status, headers, type, body);
 }
 
 /** Sends an error as a problem document (RFC 9457). @param path without the query, which may hold anything */
