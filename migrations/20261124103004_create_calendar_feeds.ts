@@ -5,7 +5,6 @@ export async function up(knex: Knex): Promise<void> {
     CREATE TABLE calendar_feeds (
       user_id uuid PRIMARY KEY REFERENCES users ON DELETE CASCADE,
       epoch int NOT NULL DEFAULT 1 CHECK (epoch > 0),
-      is_open boolean NOT NULL DEFAULT true,
       created_at timestamptz(3) NOT NULL DEFAULT now(),
       updated_at timestamptz(3) NOT NULL DEFAULT now()
     );

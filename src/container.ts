@@ -80,8 +80,9 @@ export function createContainer({
   observed.watch(engine);
 
   const { redis, keys, keptCache } = engine;
-  const school = new School({ knex: reader, cache: keptCache });
-  const tokens = new Tokens(loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log }));
+  const school = new School({ knex: reader, primary: knex, cache: keptCache });
+  const signingKeys = loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log });
+  const tokens = new Tokens(signingKeys);
   const store = new AuthStore(knex);
   const sessions = new Sessions({
     store,
@@ -91,7 +92,16 @@ export function createContainer({
   });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
   const auth = new AuthService({ store, guard, tokens, sessions, log });
-  const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
+  const services = createServices({
+    engine,
+    knex,
+    db,
+    school,
+    authStore: store,
+    clock,
+    log,
+    secrets: signingKeys.map(({ secret }) => secret),
+  });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
   const app = createApp({

@@ -15,6 +15,8 @@ import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
 import { SheetService } from './attendance/sheet-service.ts';
 import type { AuthStore } from './auth/auth-store.ts';
+import { createCalendar } from './calendar/calendar.ts';
+import { eventRsvpEntity } from './calendar/event-rsvp.entity.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
 import { createHomeworkRoutes } from './homework/homework.routes.ts';
 import { HomeworkService } from './homework/homework-service.ts';
@@ -29,6 +31,7 @@ import { ProfileService } from './profile/profile-service.ts';
 import { Files } from './school/files.ts';
 import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
+import { WriteThrough } from './write-through.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
 export const entities: readonly EntityDefinition[] = [
@@ -37,6 +40,7 @@ export const entities: readonly EntityDefinition[] = [
   attendanceEntity,
   activityLogEntity,
   profileEntity,
+  eventRsvpEntity,
 ];
 
 export interface ServiceDeps {
@@ -47,10 +51,12 @@ export interface ServiceDeps {
   authStore: AuthStore;
   clock: Clock;
   log: Log;
+  /** Secrets that sign tokens, the newest first. */
+  secrets: readonly Uint8Array[];
 }
 
 /** Builds the services and gathers their routes. */
-export function createServices({ engine, knex, db, school, authStore }: ServiceDeps): { routes: Route[] } {
+export function createServices({ engine, knex, db, school, authStore, secrets }: ServiceDeps): { routes: Route[] } {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
   const files = new Files(knex);
@@ -69,6 +75,8 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
   const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
   const reports = new AttendanceReports({ marks, school });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
+  const writeThrough = new WriteThrough({ knex, activity });
+  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough, secrets });
   const operations = new OperationsService({ engine, activity });
   return {
     routes: [
@@ -76,6 +84,7 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
       ...createSchoolRoutes({ school }),
       ...createHomeworkRoutes({ homework, submissions }),
       ...createAttendanceRoutes({ sheets, reports }),
+      ...calendar.routes,
       ...createActivityLogRoutes({ activity }),
       ...createOperationsRoutes({ operations }),
     ],

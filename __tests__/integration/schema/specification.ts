@@ -41,7 +41,7 @@ export const SPECIFICATION: Readonly<Record<string, string>> = {
     'event_id→events^, kind∈(school,role,class,user), role∈(admin,principal,teacher,student,parent,accountant,storekeeper,driver)?, class_id→classes?, user_id→users?; UQ(event_id, kind, role, class_id, user_id) NULLS NOT DISTINCT, IX(class_id), IX(user_id)',
   event_rsvps:
     'PK(event_id, occurrence_local, user_id), event_id→events^, occurrence_local timestamp, user_id→users, answer∈(yes,no,maybe), note?, answered_at, +v, +d',
-  calendar_feeds: 'PK(user_id), user_id→users^, epoch int4=1, is_open=true, +t',
+  calendar_feeds: 'PK(user_id), user_id→users^, epoch int4=1, +t',
   outbox_events:
     'seq int8, name, aggregate_id text, payload jsonb, created_at=now(), published_at?; UQ(seq), IX(seq) WHERE published_at IS NULL',
   flush_failures:
