@@ -162,6 +162,19 @@ describe('closing events', () => {
     expect((await teacher('GET', sheet)).body.data.status).toBe('open');
   });
 
+  it('C5: the demo school’s days are what its closing events say', async () => {
+    const path = '/school-days?from=2025-04-01&to=2026-03-31';
+    const before = (await admin('GET', path)).body.data;
+    expect(before).toHaveLength(365);
+    const [saturday] = await school.rows("SELECT id FROM events WHERE rrule LIKE 'FREQ=MONTHLY;BYDAY=2SA,4SA%'");
+    const other = 'Two Saturdays';
+    expect((await admin('PATCH', `/events/${saturday!.id}`, { body: { title: other } })).status).toBe(200);
+    const renamed = (await admin('GET', path)).body.data;
+    expect(renamed.filter((day: { reason: string }) => day.reason === other).length).toBeGreaterThan(15);
+    await admin('PATCH', `/events/${saturday!.id}`, { body: { title: 'Second and fourth Saturday' } });
+    expect((await admin('GET', path)).body.data).toEqual(before);
+  });
+
   it('C5: the past is an admin’s to close', async () => {
     const refused = await add(holiday('2025-09-09'), principal);
     expect(refused).toMatchObject({ status: 403 });
@@ -247,6 +260,43 @@ describe('answers', () => {
       [],
     );
     expect(school.log.lines.some(({ message }) => message === 'write dropped')).toBe(true);
+  });
+});
+
+describe('a split series', () => {
+  it('C3: takes its answers and fitting exceptions along', async () => {
+    const { event } = await add({ start_local: '2026-05-04T10:00', rrule: 'FREQ=WEEKLY;COUNT=4' });
+    const path = `/events/${event.id}`;
+    await student('PUT', `${path}/rsvp`, { body: { occurrence: '2026-05-18T10:00', answer: 'maybe' } });
+    await admin('PATCH', `${path}?scope=this&occurrence=2026-05-25T10:00`, { body: { title: 'Last one' } });
+    const { event: next, dropped_exceptions } = (
+      await admin('PATCH', `${path}?scope=following&occurrence=2026-05-18T10:00`, { body: { location: 'Hall' } })
+    ).body.data;
+    expect(dropped_exceptions).toEqual([]);
+    expect(next.exceptions).toMatchObject([{ occurrence_local: '2026-05-25T10:00', new_title: 'Last one' }]);
+    const answers = (await admin('GET', `/events/${next.id}/rsvps?occurrence=2026-05-18T10:00`)).body.data;
+    expect(answers.counts).toEqual({ yes: 0, no: 0, maybe: 1 });
+    const rest = await admin('DELETE', `${path}?scope=following&occurrence=2026-05-11T10:00`);
+    expect(rest.body.data.event.rrule).toContain('UNTIL=');
+    expect(await startsOf(event.id, '2026-05-01', '2026-06-01')).toEqual(['2026-05-04T10:00']);
+  });
+});
+
+describe('months', () => {
+  it('show a change where the event was and where it is, at once', async () => {
+    const { event } = await add({ title: 'Wanders', start_local: '2027-01-31T23:30', duration_min: 60 });
+    const has = async (month: string): Promise<boolean> =>
+      (await student('GET', `/events/month/${month}`)).body.data.some(
+        (one: { event_id: string }) => one.event_id === event.id,
+      );
+    const shown = async () => [await has('2027-01'), await has('2027-02'), await has('2027-03')];
+    expect(await shown()).toEqual([true, true, false]);
+    await admin('PATCH', `/events/${event.id}`, { body: { start_local: '2027-03-01T10:00' } });
+    expect(await shown()).toEqual([false, false, true]);
+    await admin('PATCH', `/events/${event.id}`, { body: { audiences: [{ kind: 'role', role: 'teacher' }] } });
+    expect(await shown()).toEqual([false, false, false]);
+    expect((await admin('DELETE', `/events/${event.id}`)).body.data.event).toBeNull();
+    expect((await admin('GET', `/events/${event.id}`)).status).toBe(404);
   });
 });
 

@@ -80,8 +80,8 @@ export class FeedService {
       store.inSpan(span),
     ]);
     const shown = events.filter((event) => event.event.status === 'published' && sees(event, viewer));
-    const first = shown.reduce((least, { event }) => (event.start_local < least ? event.start_local : least), today);
-    const dates = await store.closedDates(addDays(first.slice(0, 10), -1), '2200-01-01');
+    const [first = today] = shown.map(({ event }) => event.start_local.slice(0, 10)).sort();
+    const dates = await store.closedDates(addDays(first, -1), '2200-01-01');
     return calendarText('School calendar', shown, { timezone, has: (date) => dates.has(date) });
   }
 

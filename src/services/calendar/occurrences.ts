@@ -114,10 +114,13 @@ export function boundsOf(
   const times = all.length > 0 ? all : [occurrenceOf(event, event.start_local, undefined)];
   const isEndless = event.rrule !== null && !hasEnd(event.rrule);
   return {
-    starts_at: times.reduce((least, { starts_at }) => (starts_at < least ? starts_at : least), times[0]!.starts_at),
+    starts_at: times.map(({ starts_at }) => starts_at).sort()[0]!,
     last_ends_at: isEndless
       ? null
-      : times.reduce((most, { ends_at }) => (ends_at > most ? ends_at : most), times[0]!.ends_at),
+      : times
+          .map(({ ends_at }) => ends_at)
+          .sort()
+          .at(-1)!,
   };
 }
 
