@@ -75,7 +75,7 @@ const rsvp = {
   answer: Joi.string()
     .valid(...ANSWERS)
     .allow(null),
-  note: Joi.string().allow('', null),
+  note: Joi.string().allow(null),
   answered_at: isoInstant,
 };
 

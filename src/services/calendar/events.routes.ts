@@ -187,7 +187,7 @@ export const createEventRoutes = ({
         .valid(...ANSWERS)
         .allow(null)
         .required(),
-      note: Joi.string().max(LIMITS.event_rsvps.note).allow('', null).default(null),
+      note: Joi.string().max(LIMITS.event_rsvps.note).allow(null).default(null),
     }),
     response: rsvpResponse,
     errors: ['RSVP_CLOSED', 'NO_SUCH_OCCURRENCE', 'VERSION_CONFLICT'],
