@@ -91,8 +91,9 @@ export function createContainer({
   observed.watch(engine);
 
   const { redis, keys, keptCache } = engine;
-  const school = new School({ knex: reader, cache: keptCache });
-  const tokens = new Tokens(loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log }));
+  const school = new School({ knex: reader, primary: knex, cache: keptCache });
+  const signingKeys = loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log });
+  const tokens = new Tokens(signingKeys);
   const store = new AuthStore(knex);
   const sessions = new Sessions({
     store,
@@ -109,7 +110,17 @@ export function createContainer({
   metrics.gauge({ name: 'events_undelivered', help: 'Events that some consumer has still to handle' }, async (gauge) =>
     gauge.set(await engine.eventLog.length()),
   );
-  const services = createServices({ engine, knex, db, school, authStore: store, streams, clock, log });
+  const services = createServices({
+    engine,
+    knex,
+    db,
+    school,
+    authStore: store,
+    streams,
+    clock,
+    log,
+    secrets: signingKeys.map(({ secret }) => secret),
+  });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
   const routes = [...createAuthRoutes({ auth }), ...services.routes];

@@ -150,6 +150,9 @@ export class BatchWriter {
     try {
       const outcome = await breaker.call(() => sink.write(entity, ready.map(toStoreWrite)));
       result.statements += outcome.statements;
+      const { drop } = entity.sink as { drop?: RefusalReason };
+      for (const key of outcome.dropped)
+        this.#deps.log.info('write dropped', { entity: entity.name, key, code: drop?.code });
       const stored = outcome.stored.map((key) => byKey.get(key)!);
       const { hasWaiting } = await buffer.acknowledge(entity.name, stored);
       for (const write of stored) news.stored.push(receiptOf(entity, write));

@@ -153,6 +153,14 @@ function isoInstant(sinceEpochMs: number): string {
   return `${isoDay(days)}T${two[hours]}:${two[minutes]}:${two[seconds]}.${ms < 100 ? `0${two[ms]}` : ms}Z`;
 }
 
+const MINUTE_MS = 60_000;
+const WALL_MINUTE = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})$/;
+
+const wallMinute = (sinceEpoch: number): string =>
+  isoInstant(sinceEpoch * MINUTE_MS)
+    .slice(0, 16)
+    .replace(/[-:]/g, '');
+
 /** Texts are read from their own run, see `unpack`. */
 const unreachable = (): never => {
   throw new PackError('texts have no fixed value');
@@ -202,6 +210,25 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
     },
     (input) => isoDay(input.varint()),
     (input, target) => target.date(input.varint() + EPOCH_DAYS),
+  ],
+  timestamp: [
+    (value, out) => {
+      const minute = WALL_MINUTE.exec(value as string);
+      if (!minute) throw new PackError('not a wall clock minute YYYYMMDDTHHMM');
+      const [, year, month, day, hours, minutes] = minute.map(Number) as [
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      const sinceEpochMs = Date.UTC(year, month - 1, day, hours, minutes) - EPOCH_MS;
+      if (sinceEpochMs < 0 || wallMinute(sinceEpochMs / MINUTE_MS) !== value) throw new PackError('no such minute');
+      out.varint(sinceEpochMs / MINUTE_MS);
+    },
+    (input) => wallMinute(input.varint()),
+    (input, target) => target.instant(input.varint() * MINUTE_MS + EPOCH_MS),
   ],
   timestamptz: [
     (value, out) => {

@@ -81,6 +81,14 @@ export const AlreadyGradedError = defineError('ALREADY_GRADED', 409, 'The submis
 export const MarkRangeError = defineError('MARK_RANGE', 422, 'A mark is out of range');
 export const NotEnrolledError = defineError('NOT_ENROLLED', 422, 'A student is not in this class on that date');
 
+// Calendar
+export const RangeTooWideError = defineError('RANGE_TOO_WIDE', 422, 'The range is too wide');
+export const BadRruleError = defineError('BAD_RRULE', 422, 'The recurrence rule cannot be used');
+export const TooManyError = defineError('TOO_MANY', 422, 'The series has too many occurrences');
+export const NoSuchOccurrenceError = defineError('NO_SUCH_OCCURRENCE', 422, 'The event has no such occurrence');
+export const RsvpClosedError = defineError('RSVP_CLOSED', 422, 'Answers are no longer taken');
+export const BadFeedTokenError = defineError('BAD_FEED_TOKEN', 401, 'The calendar address is not valid any more');
+
 // Attendance
 export const FutureDateError = defineError('FUTURE_DATE', 422, 'The date is in the future');
 export const NotSchoolDayError = defineError('NOT_SCHOOL_DAY', 422, 'The school is closed on that date');

@@ -31,13 +31,11 @@ export function sendReply(response: ServerResponse, reply: Reply, requestId: str
     sendStream(response, reply.status, headers, reply.stream);
     return;
   }
-  sendText(
-    response,
-    reply.status,
-    headers,
-    JSON_TYPE,
-    JSON.stringify({ data: reply.data ?? null, meta: reply.meta ?? {} }),
-  );
+  const { type, body } = reply.text ?? {
+    type: JSON_TYPE,
+    body: JSON.stringify({ data: reply.data ?? null, meta: reply.meta ?? {} }),
+  };
+  sendText(response, reply.status, headers, type, body);
 }
 
 /** What may wait for a client that reads slowly, bytes, beside the piece that is added to it. */

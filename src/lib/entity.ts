@@ -2,7 +2,7 @@ import type Joi from 'joi';
 
 /** How one value is stored: drives the packed payload, the batch statement's casts and list comparisons. */
 export type Column =
-  | { type: 'uuid' | 'text' | 'int' | 'bigint' | 'boolean' | 'date' | 'timestamptz' | 'jsonb' }
+  | { type: 'uuid' | 'text' | 'int' | 'bigint' | 'boolean' | 'date' | 'timestamp' | 'timestamptz' | 'jsonb' }
   | { type: 'enum'; values: readonly string[] };
 
 export type Columns = Readonly<Record<string, Column>>;
@@ -17,6 +17,8 @@ export const bigint: Column = { type: 'bigint' };
 export const boolean: Column = { type: 'boolean' };
 export const date: Column = { type: 'date' };
 export const instant: Column = { type: 'timestamptz' };
+/** A wall clock's minute, `YYYYMMDDTHHMM`: without colons, so that it can be a part of a key. */
+export const wallMinute: Column = { type: 'timestamp' };
 export const json: Column = { type: 'jsonb' };
 export const oneOf = (...values: string[]): Column => ({ type: 'enum', values });
 
@@ -55,6 +57,11 @@ export interface PostgresSink {
   /** Where deletes are recorded; a tombstone keeps its row so that a late older batch cannot bring it back (I3). */
   softDelete?: string;
   refuse?: readonly RefusalRule[];
+  /**
+   * Documents only: writes for which it holds have lost their meaning meanwhile. They are left out with a line in the log,
+   * and count as stored. `when` sees `incoming` alone.
+   */
+  drop?: RefusalRule;
   /** Sheets: the table that takes the fields, keyed by the head's id and the field's own key. */
   fields?: {
     table: string;
@@ -174,6 +181,7 @@ export const keyOf = (entity: EntityDefinition, document: Document): string =>
 const KEY_PARTS: Partial<Record<Column['type'], RegExp>> = {
   uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
   date: /^\d{4}-\d{2}-\d{2}$/,
+  timestamp: /^\d{8}T\d{4}$/,
   int: /^\d{1,10}$/,
 };
 

@@ -115,6 +115,8 @@ export interface Reply {
   etag?: number;
   location?: string;
   syncStatus?: 'buffered' | 'stored';
+  /** Sent as it is, instead of `data` and `meta` in their envelope. */
+  text?: { type: string; body: string };
   headers?: Readonly<Record<string, string>>;
 }
 
@@ -169,7 +171,7 @@ export function defineRoute<P = Record<string, never>, Q = Record<string, never>
   definition: RouteDefinition<P, Q, B>,
 ): Route {
   const { method, path, access } = definition;
-  if (!/^(\/:?[a-zA-Z0-9_-]+)+$/.test(path)) throw new Error(`route path ${path} must look like /homework/:id`);
+  if (!/^(\/:?[a-zA-Z0-9._-]+)+$/.test(path)) throw new Error(`route path ${path} must look like /homework/:id`);
   const isRepeatable = method === 'POST' && access !== 'public';
   const route = {
     ...definition,

@@ -16,6 +16,8 @@ import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
 import { SheetService } from './attendance/sheet-service.ts';
 import type { AuthStore } from './auth/auth-store.ts';
+import { createCalendar } from './calendar/calendar.ts';
+import { eventRsvpEntity } from './calendar/event-rsvp.entity.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
 import { createHomeworkRoutes } from './homework/homework.routes.ts';
 import { HomeworkService } from './homework/homework-service.ts';
@@ -32,6 +34,7 @@ import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
 import type { OpenStreams } from './stream/open-streams.ts';
 import { createStreamRoutes } from './stream/stream.routes.ts';
+import { WriteThrough } from './write-through.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
 export const entities: readonly EntityDefinition[] = [
@@ -40,6 +43,7 @@ export const entities: readonly EntityDefinition[] = [
   attendanceEntity,
   activityLogEntity,
   profileEntity,
+  eventRsvpEntity,
 ];
 
 export interface ServiceDeps {
@@ -51,10 +55,12 @@ export interface ServiceDeps {
   streams: OpenStreams;
   clock: Clock;
   log: Log;
+  /** Secrets that sign tokens, the newest first. */
+  secrets: readonly Uint8Array[];
 }
 
 /** Builds the services and gathers their routes, and what they do about events. */
-export function createServices({ engine, knex, db, school, authStore, streams }: ServiceDeps): {
+export function createServices({ engine, knex, db, school, authStore, streams, secrets }: ServiceDeps): {
   routes: Route[];
   consumers: EventConsumer[];
 } {
@@ -76,6 +82,8 @@ export function createServices({ engine, knex, db, school, authStore, streams }:
   const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
   const reports = new AttendanceReports({ marks, school });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
+  const writeThrough = new WriteThrough({ knex, activity });
+  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough, secrets });
   const operations = new OperationsService({ engine, activity });
   return {
     consumers: [],
@@ -84,6 +92,7 @@ export function createServices({ engine, knex, db, school, authStore, streams }:
       ...createSchoolRoutes({ school }),
       ...createHomeworkRoutes({ homework, submissions }),
       ...createAttendanceRoutes({ sheets, reports }),
+      ...calendar.routes,
       ...createActivityLogRoutes({ activity }),
       ...createOperationsRoutes({ operations }),
       ...createStreamRoutes({ streams }),

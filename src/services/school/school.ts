@@ -39,6 +39,8 @@ export interface SchoolDay {
   date: string;
   isOpen: boolean;
   reason: string | null;
+  /** The calendar's event that closes it. */
+  eventId: string | null;
 }
 
 /** Tunables of DOMAIN §5; `schools.settings` may override each. */
@@ -52,12 +54,16 @@ const DEFAULTS: SchoolSettings = { edit_window_days: 2 };
 const REFERENCE_SECONDS = 600;
 /** DOMAIN §7 `class:roster` */
 const ROSTER_SECONDS = 3_600;
+/** DOMAIN §7 `calendar:school_days` */
+const SCHOOL_DAYS_SECONDS = 86_400;
 /** A decision about leave shows in the roll a minute later at most. */
 const LEAVE_SECONDS = 60;
 /** Reference data outlives an outage of PostgreSQL, so that writes go on. */
 const STALE_SECONDS = 7 * 86_400;
 /** The process's own copy: reference data is asked for with almost every request. */
 const MEMO_MS = 5_000;
+
+const schoolDaysKey = (year: number): string => `calendar:school_days:${year}`;
 
 const yearOf = (date: string): number => Number(date.slice(0, 4));
 
@@ -68,11 +74,14 @@ export const covers = ({ startsOn, endsOn }: { startsOn: string; endsOn: string 
 /** The school's structure as other services ask for it: read-only, cached, there while the database is away. */
 export class School {
   readonly #knex: Knex;
+  readonly #primary: Knex;
   readonly #cache: Cache;
   readonly #memo = new Map<string, { value: Promise<unknown>; untilMs: number }>();
 
-  constructor({ knex, cache }: { knex: Knex; cache: Cache }) {
+  /** @param deps.primary where a change is seen at once; `knex` may be a replica that lags */
+  constructor({ knex, primary = knex, cache }: { knex: Knex; primary?: Knex; cache: Cache }) {
     this.#knex = knex;
+    this.#primary = primary;
     this.#cache = cache;
   }
 
@@ -128,6 +137,11 @@ export class School {
     const years = Array.from({ length: yearOf(to) - yearOf(from) + 1 }, (_, index) => yearOf(from) + index);
     const days = await Promise.all(years.map((year) => this.#daysOf(year)));
     return days.flat().filter(({ date }) => from <= date && date <= to);
+  }
+
+  /** The calendar has changed these dates: what was known of them is asked anew, in every process. */
+  async forgetSchoolDays(dates: readonly string[]): Promise<void> {
+    await this.#cache.drop(...new Set(dates.map((date) => schoolDaysKey(yearOf(date)))));
   }
 
   /** Students of a class with an approved leave on a date, and for which part of it (AT2). */
@@ -188,14 +202,21 @@ export class School {
     return (await this.enrolments(studentId)).find((enrolment) => covers(enrolment, on))?.classId;
   }
 
-  #daysOf(year: number): Promise<SchoolDay[]> {
-    return this.#get(`calendar:school_days:${year}`, REFERENCE_SECONDS, async () => {
-      const result = await this.#knex.raw(
-        'SELECT on_date AS date, is_open AS "isOpen", reason FROM school_days WHERE on_date BETWEEN ? AND ? ORDER BY on_date',
-        [`${year}-01-01`, `${year}-12-31`],
-      );
-      return result.rows;
+  /** No memo of this process: a day that another process has closed must be closed here, too. */
+  async #daysOf(year: number): Promise<SchoolDay[]> {
+    const { value } = await this.#cache.get<SchoolDay[]>({
+      name: schoolDaysKey(year),
+      ttlSeconds: SCHOOL_DAYS_SECONDS,
+      staleSeconds: STALE_SECONDS,
+      load: async () => {
+        const result = await this.#primary.raw(
+          'SELECT on_date AS date, is_open AS "isOpen", reason, event_id AS "eventId" FROM school_days WHERE on_date BETWEEN ? AND ? ORDER BY on_date',
+          [`${year}-01-01`, `${year}-12-31`],
+        );
+        return result.rows;
+      },
     });
+    return value;
   }
 
   #school(): Promise<{ timezone: string; settings: Partial<SchoolSettings> }> {

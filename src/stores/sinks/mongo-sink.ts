@@ -27,7 +27,7 @@ export class MongoSink implements Sink {
   }
 
   async write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome> {
-    const outcome: BatchOutcome = { stored: [], stale: 0, rejected: [], statements: 1 };
+    const outcome: BatchOutcome = { stored: [], stale: 0, dropped: [], rejected: [], statements: 1 };
     const refused = await this.#send(entity, writes);
     // Such an answer may also be a lost race: another batch inserted an older version a moment ago. It is there now, so a
     // second attempt replaces it, or is refused because what stands is newer.
