@@ -6,6 +6,7 @@ import type { EntityDefinition } from '../lib/entity.ts';
 import type { EventConsumer } from '../lib/events.ts';
 import type { Log } from '../lib/log.ts';
 import type { Route } from '../lib/route.ts';
+import type { Mailer } from '../stores/mail/mailer.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
@@ -22,6 +23,12 @@ import { HomeworkService } from './homework/homework-service.ts';
 import { HomeworkStore } from './homework/homework-store.ts';
 import { homeworkSubmissionEntity } from './homework/homework-submission.entity.ts';
 import { SubmissionService } from './homework/submission-service.ts';
+import { notificationEntity, notificationReadEntity } from './notifications/notification.entity.ts';
+import { createNotificationConsumers } from './notifications/notification-consumers.ts';
+import { NotificationService } from './notifications/notification-service.ts';
+import { NotificationStore } from './notifications/notification-store.ts';
+import { createTopics } from './notifications/notification-topics.ts';
+import { createNotificationRoutes } from './notifications/notifications.routes.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
@@ -40,6 +47,8 @@ export const entities: readonly EntityDefinition[] = [
   attendanceEntity,
   activityLogEntity,
   profileEntity,
+  notificationEntity,
+  notificationReadEntity,
 ];
 
 export interface ServiceDeps {
@@ -49,14 +58,16 @@ export interface ServiceDeps {
   school: School;
   authStore: AuthStore;
   streams: OpenStreams;
+  mailer: Mailer;
   clock: Clock;
   log: Log;
 }
 
 /** Builds the services and gathers their routes, and what they do about events. */
-export function createServices({ engine, knex, db, school, authStore, streams }: ServiceDeps): {
+export function createServices({ engine, knex, db, school, authStore, streams, mailer, clock }: ServiceDeps): {
   routes: Route[];
   consumers: EventConsumer[];
+  notifications: NotificationService;
 } {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
@@ -77,8 +88,22 @@ export function createServices({ engine, knex, db, school, authStore, streams }:
   const reports = new AttendanceReports({ marks, school });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
   const operations = new OperationsService({ engine, activity });
+  const notificationStore = new NotificationStore({ buffer, db });
+  const notifications = new NotificationService({
+    writer,
+    cache,
+    queue: engine.queues.notifications,
+    userStreams: engine.userStreams,
+    store: notificationStore,
+    contacts: authStore,
+    school,
+    mailer,
+    activity,
+    clock,
+  }).addTopics(createTopics({ school, homework, submissions, sheets, store: notificationStore, clock }));
   return {
-    consumers: [],
+    notifications,
+    consumers: createNotificationConsumers({ notifications, school, clock }),
     routes: [
       ...createProfileRoutes({ profiles }),
       ...createSchoolRoutes({ school }),
@@ -86,6 +111,7 @@ export function createServices({ engine, knex, db, school, authStore, streams }:
       ...createAttendanceRoutes({ sheets, reports }),
       ...createActivityLogRoutes({ activity }),
       ...createOperationsRoutes({ operations }),
+      ...createNotificationRoutes({ notifications }),
       ...createStreamRoutes({ streams }),
     ],
   };
