@@ -11,8 +11,18 @@ export interface Mail {
 }
 
 export interface Mailer {
+  /** @throws MailNotSentError */
   send(mail: Mail): Promise<void>;
   close(): void;
+}
+
+/** Says why in codes alone: a server's own words name the address, and errors end in logs and in failed jobs. */
+export class MailNotSentError extends Error {
+  override name = 'MailNotSentError';
+
+  constructor(id: string, { code, responseCode }: { code?: string; responseCode?: number }) {
+    super(`mail ${id} was not sent: ${responseCode ?? code ?? 'unknown error'}`);
+  }
 }
 
 const TIMEOUT_MS = 10_000;
@@ -47,7 +57,13 @@ export function createMailer({ url, from, folder }: { url: string | undefined; f
     socketTimeout: TIMEOUT_MS,
   });
   return {
-    send: async (mail) => void (await transport.sendMail({ ...mail, ...headersOf(mail) })),
+    async send(mail) {
+      try {
+        await transport.sendMail({ ...mail, ...headersOf(mail) });
+      } catch (error) {
+        throw new MailNotSentError(mail.id, error as { code?: string; responseCode?: number });
+      }
+    },
     close: () => transport.close(),
   };
 }
