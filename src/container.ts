@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Express } from 'express';
 import type { Knex } from 'knex';
 import type { Db } from 'mongodb';
@@ -22,9 +23,11 @@ import { can } from './services/auth/permissions.ts';
 import { Sessions } from './services/auth/sessions.ts';
 import { loadSigningKeys } from './services/auth/signing-keys.ts';
 import { Tokens } from './services/auth/tokens.ts';
+import type { NotificationService } from './services/notifications/notification-service.ts';
 import { createServices, entities } from './services/registry.ts';
 import { School } from './services/school/school.ts';
 import { OpenStreams } from './services/stream/open-streams.ts';
+import { createMailer } from './stores/mail/mailer.ts';
 import { createMongo } from './stores/mongo/connect.ts';
 import { createPostgres, createPostgresReader } from './stores/postgres/connect.ts';
 
@@ -46,6 +49,7 @@ export interface Container {
   routes: readonly Route[];
   /** All there are, whatever SERVICES says. */
   consumers: readonly EventConsumer[];
+  notifications: NotificationService;
   knex: Knex;
   /** Server-sent events of this process; they end first when it stops. */
   streams: OpenStreams;
@@ -103,6 +107,7 @@ export function createContainer({
   });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
   const auth = new AuthService({ store, guard, tokens, sessions, log });
+  const mailer = createMailer({ ...config.mail, folder: join(config.dataDir, 'mail') });
   const streams = new OpenStreams({ ...engine, log }, config.streams);
   metrics.gauge({ name: 'http_open_streams', help: 'Clients that listen to server-sent events' }, (gauge) =>
     gauge.set(streams.count),
@@ -117,6 +122,7 @@ export function createContainer({
     school,
     authStore: store,
     streams,
+    mailer,
     clock,
     log,
     secrets: signingKeys.map(({ secret }) => secret),
@@ -157,10 +163,12 @@ export function createContainer({
     app,
     routes,
     consumers: services.consumers,
+    notifications: services.notifications,
     knex,
     streams,
     async close() {
       streams.stop();
+      mailer.close();
       limiter.close();
       idempotency.close();
       await engine.close();

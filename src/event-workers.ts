@@ -4,8 +4,10 @@ import { EventDelivery } from '../processors/event-delivery.ts';
 import { EventReader } from '../processors/event-reader.ts';
 import { createFailedEventProcessor } from '../processors/failed-events.processor.ts';
 import { createWorker } from '../processors/index.ts';
+import { createNotificationProcessor, type NotificationJobs } from '../processors/notifications.processor.ts';
 import { OutboxRelay } from '../processors/outbox-relay.ts';
 import { FAILED_EVENTS, failedEventJobId, failedEventOptions } from '../queues/failed-events.queue.ts';
+import { NOTIFICATIONS } from '../queues/notifications.queue.ts';
 import type { Engine } from './engine.ts';
 import type { EventConsumer } from './lib/events.ts';
 import type { Log } from './lib/log.ts';
@@ -18,14 +20,20 @@ export interface EventWorkerOptions {
   services: readonly string[];
   knex: Knex;
   log: Log;
+  /** Delivers and mails; its jobs run here if the dashboard's consumers do. */
+  notifications: NotificationJobs;
   /** See `EventReader`. */
   retryMs?: number;
 }
 
+const NOTIFYING_SERVICE = 'dashboard';
+/** A class of sixty is one job; several classes publish at the same time. */
+const NOTIFICATION_JOBS = 4;
+
 /** Starts what delivers events in this process. @returns what ends it */
 export async function startEventWorkers(
   engine: Engine,
-  { consumers, services, knex, log, retryMs }: EventWorkerOptions,
+  { consumers, services, knex, notifications, log, retryMs }: EventWorkerOptions,
 ): Promise<{ close(): Promise<void> }> {
   const { redis, keys, eventLog, queues } = engine;
   const own = consumers.filter(({ service }) => services.length === 0 || services.includes(service));
@@ -49,17 +57,22 @@ export async function startEventWorkers(
         }),
     ),
   });
-  const worker: Worker = createWorker(
-    FAILED_EVENTS,
-    createFailedEventProcessor({ eventLog, consumers: own }),
-    { connect: () => engine.connect({ maxRetriesPerRequest: null }), prefixOf: (queue) => keys.queue(queue), log },
-    { concurrency: 1 },
-  );
-  await worker.waitUntilReady();
+  const settings = {
+    connect: () => engine.connect({ maxRetriesPerRequest: null }),
+    prefixOf: (queue: string) => keys.queue(queue),
+    log,
+  };
+  const failed = createFailedEventProcessor({ eventLog, consumers: own });
+  const workers: Worker[] = [createWorker(FAILED_EVENTS, failed, settings, { concurrency: 1 })];
+  if (services.length === 0 || services.includes(NOTIFYING_SERVICE)) {
+    const run = createNotificationProcessor(notifications);
+    workers.push(createWorker(NOTIFICATIONS, run, settings, { concurrency: NOTIFICATION_JOBS }));
+  }
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()));
   await delivery.start(consumers.map(({ name }) => name));
   return {
     async close() {
-      await Promise.all([delivery.stop(), worker.close()]);
+      await Promise.all([delivery.stop(), ...workers.map((worker) => worker.close())]);
     },
   };
 }

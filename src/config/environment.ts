@@ -15,6 +15,8 @@ export interface Environment {
   TRUST_PROXY: number;
   SERVICES: string[];
   RATE_LIMIT_FACTOR: number;
+  MAIL_URL?: string;
+  MAIL_FROM: string;
   STREAM_HEARTBEAT_SECONDS: number;
   STREAMS_PER_USER: number;
   STREAMS_PER_PROCESS: number;
@@ -119,6 +121,8 @@ export const environmentRules = {
   TRUST_PROXY: count(0, 16, 0),
   SERVICES: list(Joi.string().pattern(/^[a-z][a-z-]*$/), 'service names').default([]),
   RATE_LIMIT_FACTOR: Joi.number().positive().max(1_000_000).default(1),
+  MAIL_URL: url('smtp', 'smtps'),
+  MAIL_FROM: Joi.string().email({ tlds: false }).default('schools24@localhost.localdomain'),
   STREAM_HEARTBEAT_SECONDS: count(1, 300, 15),
   STREAMS_PER_USER: count(1, 1_000, 6),
   STREAMS_PER_PROCESS: count(1, 100_000, 2_000),

@@ -27,6 +27,8 @@ function group(env: Environment) {
       services: env.SERVICES,
       rateLimitFactor: env.RATE_LIMIT_FACTOR,
     },
+    /** Without an address of a server, mail becomes files in `dataDir`. */
+    mail: { url: env.MAIL_URL, from: env.MAIL_FROM },
     /** Server-sent events. */
     streams: {
       heartbeatMs: env.STREAM_HEARTBEAT_SECONDS * MS,

@@ -97,6 +97,11 @@ export interface PostgresSink {
 export interface MongoSink {
   kind: 'mongo';
   collection: string;
+  /**
+   * What becomes of a document that is there: `replace` (unless told) takes its place; `first` leaves it as it is; `earliest`
+   * changes a document of another entity, each instant to the earlier of the two, and makes none.
+   */
+  merge?: 'replace' | 'first' | 'earliest';
 }
 
 export type Sink = PostgresSink | MongoSink;

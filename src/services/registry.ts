@@ -6,6 +6,7 @@ import type { EntityDefinition } from '../lib/entity.ts';
 import type { EventConsumer } from '../lib/events.ts';
 import type { Log } from '../lib/log.ts';
 import type { Route } from '../lib/route.ts';
+import type { Mailer } from '../stores/mail/mailer.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
@@ -24,6 +25,12 @@ import { HomeworkService } from './homework/homework-service.ts';
 import { HomeworkStore } from './homework/homework-store.ts';
 import { homeworkSubmissionEntity } from './homework/homework-submission.entity.ts';
 import { SubmissionService } from './homework/submission-service.ts';
+import { notificationEntity, notificationReadEntity } from './notifications/notification.entity.ts';
+import { createNotificationConsumers } from './notifications/notification-consumers.ts';
+import { NotificationService } from './notifications/notification-service.ts';
+import { NotificationStore } from './notifications/notification-store.ts';
+import { createTopics } from './notifications/notification-topics.ts';
+import { createNotificationRoutes } from './notifications/notifications.routes.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
@@ -44,6 +51,8 @@ export const entities: readonly EntityDefinition[] = [
   activityLogEntity,
   profileEntity,
   eventRsvpEntity,
+  notificationEntity,
+  notificationReadEntity,
 ];
 
 export interface ServiceDeps {
@@ -53,6 +62,7 @@ export interface ServiceDeps {
   school: School;
   authStore: AuthStore;
   streams: OpenStreams;
+  mailer: Mailer;
   clock: Clock;
   log: Log;
   /** Secrets that sign tokens, the newest first. */
@@ -60,9 +70,10 @@ export interface ServiceDeps {
 }
 
 /** Builds the services and gathers their routes, and what they do about events. */
-export function createServices({ engine, knex, db, school, authStore, streams, secrets }: ServiceDeps): {
+export function createServices({ engine, knex, db, school, authStore, streams, mailer, clock, secrets }: ServiceDeps): {
   routes: Route[];
   consumers: EventConsumer[];
+  notifications: NotificationService;
 } {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
@@ -85,8 +96,22 @@ export function createServices({ engine, knex, db, school, authStore, streams, s
   const writeThrough = new WriteThrough({ knex, activity });
   const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough, secrets });
   const operations = new OperationsService({ engine, activity });
+  const notificationStore = new NotificationStore({ buffer, db });
+  const notifications = new NotificationService({
+    writer,
+    cache,
+    queue: engine.queues.notifications,
+    userStreams: engine.userStreams,
+    store: notificationStore,
+    contacts: authStore,
+    school,
+    mailer,
+    activity,
+    clock,
+  }).addTopics(createTopics({ school, homework, submissions, sheets, store: notificationStore, clock }));
   return {
-    consumers: [],
+    notifications,
+    consumers: createNotificationConsumers({ notifications, school, clock }),
     routes: [
       ...createProfileRoutes({ profiles }),
       ...createSchoolRoutes({ school }),
@@ -95,6 +120,7 @@ export function createServices({ engine, knex, db, school, authStore, streams, s
       ...calendar.routes,
       ...createActivityLogRoutes({ activity }),
       ...createOperationsRoutes({ operations }),
+      ...createNotificationRoutes({ notifications }),
       ...createStreamRoutes({ streams }),
     ],
   };

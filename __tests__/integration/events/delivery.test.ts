@@ -244,9 +244,10 @@ describe('delivery', () => {
       },
     });
     const aggregate = newId();
-    const options = { services: [], knex: school.container.knex, log: school.log, retryMs: 10_000 };
+    const { knex, notifications } = school.container;
+    const options = { services: ['homework'], knex, notifications, log: school.log, retryMs: 10_000 };
     // Every process knows all consumers; those of the other workers are not this test's.
-    const all = [recorder, elsewhere];
+    const all = [...school.container.consumers, recorder, elsewhere];
     const first = await startEventWorkers(school.engine, {
       ...options,
       consumers: [...all, shared('first')],

@@ -101,6 +101,12 @@ export class SheetService {
     });
   }
 
+  /** How a student is marked in the day's roll; undefined while unmarked. */
+  async statusOf(classId: string, on: string, studentId: string): Promise<AttendanceStatus | undefined> {
+    const found = await this.#deps.reader.getSheet('attendance', sheetKey(classId, on, 0));
+    return entriesOf(found).get(studentId)?.status;
+  }
+
   /**
    * Marks some students of a class, and with `rest` all others (AT2); each student keeps its own version (AT4).
    *

@@ -257,6 +257,11 @@ export class HomeworkService {
     return receipt;
   }
 
+  /** For other services, which answer for who sees it. */
+  async find(id: string): Promise<Homework | undefined> {
+    return (await this.#deps.reader.get('homework', id))?.document as Homework | undefined;
+  }
+
   /** H6 counts buffered submissions, too. */
   async hasSubmissions(homeworkId: string): Promise<boolean> {
     const pending = await this.#deps.buffer.pendingOf('homework_submission', 'homework_id', [homeworkId]);

@@ -165,6 +165,18 @@ export class SubmissionService {
     return (await this.#find(caller, view, studentId)) ?? null;
   }
 
+  /** Students who have handed in. */
+  async handedIn(homeworkId: string): Promise<Set<string>> {
+    const { items } = await this.#deps.reader.list({
+      entity: 'homework_submission',
+      relation: { column: 'homework_id', values: [homeworkId] },
+      where: [{ column: 'status', op: 'ne', value: 'draft' }],
+      sort: { column: 'saved_at', direction: 'asc' },
+      limit: MOST_STUDENTS,
+    });
+    return new Set(items.map(({ document }) => String(document.student_id)));
+  }
+
   /** Every student of the class and where it stands (H7, H8). */
   async roster(caller: Pick<Caller, 'actor' | 'scope' | 'now'>, homeworkId: string): Promise<RosterLine[]> {
     const { reader, homework: assignments, store, school } = this.#deps;

@@ -46,9 +46,11 @@ export interface SchoolDay {
 /** Tunables of DOMAIN §5; `schools.settings` may override each. */
 export interface SchoolSettings {
   edit_window_days: number;
+  /** Minutes from a save to the notice of an absence (AT6). */
+  absence_notice_delay_min: number;
 }
 
-const DEFAULTS: SchoolSettings = { edit_window_days: 2 };
+const DEFAULTS: SchoolSettings = { edit_window_days: 2, absence_notice_delay_min: 10 };
 
 /** Nothing drops reference data when it changes, so this is how late a change may show. */
 const REFERENCE_SECONDS = 600;
@@ -195,6 +197,29 @@ export class School {
       );
       return result.rows;
     });
+  }
+
+  /** Logins of students, of those who have one. */
+  async usersOfStudents(studentIds: readonly string[]): Promise<string[]> {
+    const { rows } = await this.#knex.raw(
+      `SELECT s.user_id AS id FROM students s JOIN users u ON u.id = s.user_id
+       WHERE s.id = ANY(?::uuid[]) AND u.status = 'active' ORDER BY s.user_id`,
+      [studentIds as string[]],
+    );
+    return (rows as { id: string }[]).map(({ id }) => id);
+  }
+
+  /** A student's name, and the logins of the guardians who are to be notified and may see the child. */
+  async family(studentId: string): Promise<{ name: string; userIds: string[] }> {
+    const { rows } = await this.#knex.raw(
+      `SELECT s.full_name AS name, array(
+         SELECT g.user_id FROM student_guardians sg JOIN guardians g ON g.id = sg.guardian_id JOIN users u ON u.id = g.user_id
+         WHERE sg.student_id = s.id AND sg.is_notified AND sg.can_view AND NOT sg.is_blocked AND u.status = 'active'
+         ORDER BY g.user_id) AS "userIds"
+       FROM students s WHERE s.id = ?`,
+      [studentId],
+    );
+    return rows[0] ?? { name: '', userIds: [] };
   }
 
   /** Where a student is enrolled on a date. */
