@@ -1,11 +1,15 @@
 import type { Role } from '../../../src/lib/actor.ts';
+import type { Call } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
+import { eventBody, makeEvent } from './rows.ts';
 import type { World } from './worlds.ts';
 
 /** How to ask a route about the rows of a world. */
 export interface Target {
-  /** Path with its query, below `/api/v1`. */
-  path: (world: World) => string;
+  /** Path with its query, below `/api/v1`. @param made id of what `make` made */
+  path: (world: World, made: string) => string;
+  /** Makes a row of the world for this request alone: it may not survive it. */
+  make?: (admin: Call, world: World) => Promise<string>;
   body?: (world: World) => unknown;
   /** A list: the id of the world's row that it holds for those who reach it; it answers 200 to the others, too. */
   lists?: (world: World) => string;
@@ -79,6 +83,24 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   'GET /attendance/missing': { ...rowless(`/attendance/missing?date=${TODAY}`), only: STAFF },
   'GET /attendance/absentees': { ...rowless(`/attendance/absentees?date=${TODAY}`), only: STAFF },
   'GET /attendance/consecutive': { ...rowless('/attendance/consecutive'), only: STAFF },
+
+  'GET /events': {
+    path: () => `/events?from=${TODAY}&to=${TODAY}T23:59:59Z&limit=100`,
+    lists: ({ eventId }) => eventId,
+  },
+  'POST /events': { path: () => '/events', body: ({ classId }) => eventBody(classId) },
+  'GET /events/month/:month': { path: () => `/events/month/${TODAY.slice(0, 7)}`, lists: ({ eventId }) => eventId },
+  'GET /events/:id': { path: ({ eventId }) => `/events/${eventId}` },
+  'PATCH /events/:id': { path: ({ eventId }) => `/events/${eventId}`, body: () => ({ title: 'Changed' }) },
+  'DELETE /events/:id': {
+    make: (admin, { classId }) => makeEvent(admin, classId),
+    path: (_world, id) => `/events/${id}`,
+  },
+  'PUT /events/:id/rsvp': { path: ({ eventId }) => `/events/${eventId}/rsvp`, body: () => ({ answer: 'yes' }) },
+  'GET /events/:id/rsvps': { path: ({ eventId }) => `/events/${eventId}/rsvps` },
+  'GET /school-days': rowless(`/school-days?from=${TODAY}&to=${TODAY}`),
+  'POST /calendar/feed': rowless('/calendar/feed'),
+  'DELETE /calendar/feed': rowless('/calendar/feed'),
 
   'GET /activity-logs': rowless('/activity-logs'),
 

@@ -2,6 +2,7 @@ import type { Role } from '../../../src/lib/actor.ts';
 import { namedId } from '../../../src/lib/ids.ts';
 import type { SchoolHarness } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
+import { makeEvent } from './rows.ts';
 
 /** Rows that belong together: a class, what is taught in it, one of its students, a homework and what the student hands in. */
 export interface World {
@@ -10,6 +11,8 @@ export interface World {
   studentId: string;
   studentUserId: string;
   homeworkId: string;
+  /** Of the class alone. */
+  eventId: string;
   /** The same in all worlds. */
   termId: string;
 }
@@ -64,6 +67,7 @@ export async function createWorlds(school: SchoolHarness): Promise<Record<'own' 
     [LOGINS.teacher],
   );
   const classSubjectId = String(taught!.id);
+  const addEvent = (classId: string) => makeEvent(school.as(LOGINS.admin), classId);
   const own: World = {
     classId: String(taught!.class_id),
     classSubjectId,
@@ -71,11 +75,13 @@ export async function createWorlds(school: SchoolHarness): Promise<Record<'own' 
     studentId: namedId(`student:${LOGINS.student}`),
     studentUserId: namedId(`user:${LOGINS.student}`),
     homeworkId: await addHomework(school, { teacher: LOGINS.teacher, student: LOGINS.student }, classSubjectId),
+    eventId: await addEvent(String(taught!.class_id)),
   };
   const others: World = {
     ...strange,
     termId: own.termId,
     homeworkId: await addHomework(school, { teacher: LOGINS.admin, student: STRANGER }, strange.classSubjectId),
+    eventId: await addEvent(strange.classId),
   };
   const blocked: World = {
     ...own,
@@ -86,7 +92,7 @@ export async function createWorlds(school: SchoolHarness): Promise<Record<'own' 
 }
 
 /** A class of its own year and grade, led and taught by somebody else, with one student whose family nobody is. */
-async function addStrangeClass(school: SchoolHarness): Promise<Omit<World, 'homeworkId' | 'termId'>> {
+async function addStrangeClass(school: SchoolHarness): Promise<Omit<World, 'homeworkId' | 'eventId' | 'termId'>> {
   const world = {
     classId: namedId('class:strange'),
     classSubjectId: namedId('class-subject:strange'),
