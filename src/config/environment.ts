@@ -18,6 +18,9 @@ export interface Environment {
   BULL_BOARD_WRITABLE: boolean;
   JWT_KEYS: SigningKey[];
   DEMO_PASSWORD?: string;
+  APP_URL: string;
+  MAIL_URL?: string;
+  MAIL_FROM: string;
 
   DATABASE_URL: string;
   DATABASE_READ_URL?: string;
@@ -122,6 +125,13 @@ export const environmentRules = {
     .min(10)
     .max(128)
     .when('NODE_ENV', { is: 'production', otherwise: Joi.string().default('schools24-demo') }),
+
+  APP_URL: url('http', 'https').default('http://localhost:3000'),
+  MAIL_URL: url('smtp', 'smtps'),
+  MAIL_FROM: Joi.string()
+    .max(320)
+    .pattern(/^([^<>@"\r\n]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/, 'address of a sender')
+    .default('Schools24 <no-reply@localhost>'),
 
   DATABASE_URL: url('postgres', 'postgresql').required(),
   DATABASE_READ_URL: url('postgres', 'postgresql'),

@@ -29,6 +29,9 @@ function group(env: Environment) {
     },
     /** The first key signs, all verify; empty outside production until a key is kept in `dataDir`. */
     auth: { keys: env.JWT_KEYS, demoPassword: env.DEMO_PASSWORD },
+    /** Address of the web application, for links in mails. */
+    appUrl: env.APP_URL,
+    mail: { url: env.MAIL_URL, from: env.MAIL_FROM },
     bullBoard: { isWritable: env.BULL_BOARD_WRITABLE },
     postgres: {
       url: env.DATABASE_URL,
