@@ -2,11 +2,10 @@ import type { Knex } from 'knex';
 import { StaleVersionError } from '../buffer/write-buffer.ts';
 import { TakenError } from '../errors/catalogue.ts';
 import type { NewEvent } from '../lib/events.ts';
-import type { RequestContext } from '../lib/route.ts';
 import { addToOutbox } from '../stores/postgres/outbox.ts';
-import type { Activity, ActivityLog } from './activity-log/activity-log.ts';
+import type { Activity, ActivityLog, ActivityOrigin } from './activity-log/activity-log.ts';
 
-export type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
+export type Caller = ActivityOrigin;
 
 /** What a change works with; everything it does through this stands or falls together. */
 export interface Change {
