@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Express } from 'express';
 import type { Db } from 'mongodb';
 import type { Config } from './config/index.ts';
@@ -7,6 +8,7 @@ import { createApp } from './http/app.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { Limiter } from './http/limiter.ts';
 import { createReadiness } from './http/readiness.ts';
+import { Background } from './lib/background.ts';
 import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { Metrics } from './lib/metrics.ts';
@@ -16,9 +18,11 @@ import { AuthService } from './services/auth/auth-service.ts';
 import { AuthStore } from './services/auth/auth-store.ts';
 import { LoginGuard } from './services/auth/login-guard.ts';
 import { can } from './services/auth/permissions.ts';
+import { SessionStore } from './services/auth/session-store.ts';
 import { Sessions } from './services/auth/sessions.ts';
 import { loadSigningKeys } from './services/auth/signing-keys.ts';
 import { Tokens } from './services/auth/tokens.ts';
+import { createMailer } from './services/mail/mailer.ts';
 import { createServices, entities } from './services/registry.ts';
 import { School } from './services/school/school.ts';
 import { createMongo } from './stores/mongo/connect.ts';
@@ -38,6 +42,8 @@ export interface Container {
   observed: EngineMetrics;
   db: Db;
   app: Express;
+  /** Who sends a request: for connections that last longer than one. */
+  sessions: Sessions;
   /** Closes queues, then stores; what is in memory only has been written by then. */
   close(): Promise<void>;
 }
@@ -88,10 +94,29 @@ export function createContainer({
     cache: keptCache,
     tokens,
     schoolDate: async () => schoolDateOf(clock.now(), await school.timezone()),
+    log,
   });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
-  const auth = new AuthService({ store, guard, tokens, sessions, log });
-  const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
+  const logins = new SessionStore(knex);
+  const auth = new AuthService({ store, logins, guard, tokens, sessions, log });
+  const mailer = createMailer({ ...config.mail, folder: join(config.dataDir, 'mails'), log });
+  const background = new Background(log);
+  const services = createServices({
+    engine,
+    knex,
+    db,
+    school,
+    authStore: store,
+    logins,
+    sessions,
+    tokens,
+    guard,
+    mailer,
+    appUrl: config.appUrl,
+    background,
+    clock,
+    log,
+  });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
   const app = createApp({
@@ -124,7 +149,10 @@ export function createContainer({
     observed,
     db,
     app,
+    sessions,
     async close() {
+      await background.drain();
+      mailer.close();
       limiter.close();
       idempotency.close();
       await engine.close();

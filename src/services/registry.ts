@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Db } from 'mongodb';
 import type { Engine } from '../engine.ts';
+import type { Background } from '../lib/background.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
 import type { Log } from '../lib/log.ts';
@@ -14,13 +15,23 @@ import { AttendanceMarks } from './attendance/attendance-marks.ts';
 import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
 import { SheetService } from './attendance/sheet-service.ts';
+import { createAccountRoutes } from './auth/account.routes.ts';
+import { AccountMails } from './auth/account-mails.ts';
+import { AccountTokens } from './auth/account-tokens.ts';
 import type { AuthStore } from './auth/auth-store.ts';
+import type { LoginGuard } from './auth/login-guard.ts';
+import { PasswordService } from './auth/password-service.ts';
+import { SessionService } from './auth/session-service.ts';
+import type { SessionStore } from './auth/session-store.ts';
+import type { Sessions } from './auth/sessions.ts';
+import type { Tokens } from './auth/tokens.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
 import { createHomeworkRoutes } from './homework/homework.routes.ts';
 import { HomeworkService } from './homework/homework-service.ts';
 import { HomeworkStore } from './homework/homework-store.ts';
 import { homeworkSubmissionEntity } from './homework/homework-submission.entity.ts';
 import { SubmissionService } from './homework/submission-service.ts';
+import type { Mailer } from './mail/mailer.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
@@ -29,6 +40,12 @@ import { ProfileService } from './profile/profile-service.ts';
 import { Files } from './school/files.ts';
 import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
+import { AccessService } from './users/access-service.ts';
+import { CredentialService } from './users/credential-service.ts';
+import { UserService } from './users/user-service.ts';
+import { UserStore } from './users/user-store.ts';
+import { createUserRoutes } from './users/users.routes.ts';
+import { WriteThrough } from './write-through.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
 export const entities: readonly EntityDefinition[] = [
@@ -45,12 +62,21 @@ export interface ServiceDeps {
   db: Db;
   school: School;
   authStore: AuthStore;
+  logins: SessionStore;
+  sessions: Sessions;
+  tokens: Tokens;
+  guard: LoginGuard;
+  mailer: Mailer;
+  /** Address of the web application. */
+  appUrl: string;
+  background: Background;
   clock: Clock;
   log: Log;
 }
 
 /** Builds the services and gathers their routes. */
-export function createServices({ engine, knex, db, school, authStore }: ServiceDeps): { routes: Route[] } {
+export function createServices(deps: ServiceDeps): { routes: Route[] } {
+  const { engine, knex, db, school, authStore } = deps;
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
   const files = new Files(knex);
@@ -70,14 +96,33 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
   const reports = new AttendanceReports({ marks, school });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
   const operations = new OperationsService({ engine, activity });
+  const accounts = createAccounts(deps, new WriteThrough({ knex, activity }));
   return {
     routes: [
-      ...createProfileRoutes({ profiles }),
+      ...createAccountRoutes(accounts),
+      ...createUserRoutes(accounts),
+      ...createProfileRoutes({ profiles, users: accounts.users }),
       ...createSchoolRoutes({ school }),
       ...createHomeworkRoutes({ homework, submissions }),
       ...createAttendanceRoutes({ sheets, reports }),
       ...createActivityLogRoutes({ activity }),
       ...createOperationsRoutes({ operations }),
     ],
+  };
+}
+
+/** What changes accounts, by whoever. */
+function createAccounts(deps: ServiceDeps, through: WriteThrough) {
+  const { engine, knex, school, authStore, logins, sessions, tokens, guard, mailer, appUrl, background, log } = deps;
+  const store = new UserStore(knex);
+  const accountTokens = new AccountTokens(knex);
+  const mails = new AccountMails({ mailer, appUrl });
+  const shared = { store, logins, accountTokens, sessions, mails, through, background };
+  const credentials = new CredentialService({ users: store, logins, accountTokens, mails, log });
+  return {
+    sessions: new SessionService({ store: logins, sessions, through }),
+    passwords: new PasswordService({ ...shared, store: authStore, guard, tokens }),
+    users: new UserService({ ...shared, credentials, barrier: engine.barrier, school }),
+    access: new AccessService(shared),
   };
 }
