@@ -9,6 +9,7 @@ import { createApp } from './http/app.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { Limiter } from './http/limiter.ts';
 import { createReadiness } from './http/readiness.ts';
+import { Background } from './lib/background.ts';
 import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
 import type { EventConsumer } from './lib/events.ts';
 import type { Logger } from './lib/logger.ts';
@@ -20,6 +21,7 @@ import { AuthService } from './services/auth/auth-service.ts';
 import { AuthStore } from './services/auth/auth-store.ts';
 import { LoginGuard } from './services/auth/login-guard.ts';
 import { can } from './services/auth/permissions.ts';
+import { SessionStore } from './services/auth/session-store.ts';
 import { Sessions } from './services/auth/sessions.ts';
 import { loadSigningKeys } from './services/auth/signing-keys.ts';
 import { Tokens } from './services/auth/tokens.ts';
@@ -53,6 +55,8 @@ export interface Container {
   knex: Knex;
   /** Server-sent events of this process; they end first when it stops. */
   streams: OpenStreams;
+  /** Who sends a request: for connections that last longer than one. */
+  sessions: Sessions;
   /** Closes queues, then stores; what is in memory only has been written by then. */
   close(): Promise<void>;
 }
@@ -104,10 +108,9 @@ export function createContainer({
     cache: keptCache,
     tokens,
     schoolDate: async () => schoolDateOf(clock.now(), await school.timezone()),
+    log,
   });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
-  const auth = new AuthService({ store, guard, tokens, sessions, log });
-  const mailer = createMailer({ ...config.mail, folder: join(config.dataDir, 'mail') });
   const streams = new OpenStreams({ ...engine, log }, config.streams);
   metrics.gauge({ name: 'http_open_streams', help: 'Clients that listen to server-sent events' }, (gauge) =>
     gauge.set(streams.count),
@@ -115,6 +118,10 @@ export function createContainer({
   metrics.gauge({ name: 'events_undelivered', help: 'Events that some consumer has still to handle' }, async (gauge) =>
     gauge.set(await engine.eventLog.length()),
   );
+  const logins = new SessionStore(knex);
+  const auth = new AuthService({ store, logins, guard, tokens, sessions, log });
+  const mailer = createMailer({ ...config.mail, folder: join(config.dataDir, 'mails'), log });
+  const background = new Background(log);
   const services = createServices({
     engine,
     knex,
@@ -122,10 +129,16 @@ export function createContainer({
     school,
     authStore: store,
     streams,
+    secrets: signingKeys.map(({ secret }) => secret),
+    logins,
+    sessions,
+    tokens,
+    guard,
     mailer,
+    appUrl: config.appUrl,
+    background,
     clock,
     log,
-    secrets: signingKeys.map(({ secret }) => secret),
   });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
@@ -166,6 +179,7 @@ export function createContainer({
     notifications: services.notifications,
     knex,
     streams,
+    sessions,
     async close() {
       streams.stop();
       mailer.close();

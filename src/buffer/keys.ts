@@ -173,7 +173,7 @@ export class BufferKeys {
 
   /** Copies of what a database has, which may go at any time: warm copies and cached answers. */
   isCopy(key: string): boolean {
-    if (key.startsWith(`{${this.prefix}:copy:`)) return !key.endsWith(':generation');
+    if (key.startsWith(`{${this.prefix}:copy:`)) return !/:(generation|fence)$/.test(key);
     return key.startsWith(this.prefix) && /^\{\d+\}:[a-z0-9_]+:w:/.test(key.slice(this.prefix.length));
   }
 

@@ -15,14 +15,15 @@ export interface Environment {
   TRUST_PROXY: number;
   SERVICES: string[];
   RATE_LIMIT_FACTOR: number;
-  MAIL_URL?: string;
-  MAIL_FROM: string;
   STREAM_HEARTBEAT_SECONDS: number;
   STREAMS_PER_USER: number;
   STREAMS_PER_PROCESS: number;
   BULL_BOARD_WRITABLE: boolean;
   JWT_KEYS: SigningKey[];
   DEMO_PASSWORD?: string;
+  APP_URL: string;
+  MAIL_URL?: string;
+  MAIL_FROM: string;
 
   DATABASE_URL: string;
   DATABASE_READ_URL?: string;
@@ -121,8 +122,6 @@ export const environmentRules = {
   TRUST_PROXY: count(0, 16, 0),
   SERVICES: list(Joi.string().pattern(/^[a-z][a-z-]*$/), 'service names').default([]),
   RATE_LIMIT_FACTOR: Joi.number().positive().max(1_000_000).default(1),
-  MAIL_URL: url('smtp', 'smtps'),
-  MAIL_FROM: Joi.string().email({ tlds: false }).default('schools24@localhost.localdomain'),
   STREAM_HEARTBEAT_SECONDS: count(1, 300, 15),
   STREAMS_PER_USER: count(1, 1_000, 6),
   STREAMS_PER_PROCESS: count(1, 100_000, 2_000),
@@ -132,6 +131,13 @@ export const environmentRules = {
     .min(10)
     .max(128)
     .when('NODE_ENV', { is: 'production', otherwise: Joi.string().default('schools24-demo') }),
+
+  APP_URL: url('http', 'https').default('http://localhost:3000'),
+  MAIL_URL: url('smtp', 'smtps'),
+  MAIL_FROM: Joi.string()
+    .max(320)
+    .pattern(/^([^<>@"\r\n]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/, 'address of a sender')
+    .default('Schools24 <no-reply@localhost>'),
 
   DATABASE_URL: url('postgres', 'postgresql').required(),
   DATABASE_READ_URL: url('postgres', 'postgresql'),

@@ -28,7 +28,6 @@ function group(env: Environment) {
       rateLimitFactor: env.RATE_LIMIT_FACTOR,
     },
     /** Without an address of a server, mail becomes files in `dataDir`. */
-    mail: { url: env.MAIL_URL, from: env.MAIL_FROM },
     /** Server-sent events. */
     streams: {
       heartbeatMs: env.STREAM_HEARTBEAT_SECONDS * MS,
@@ -37,6 +36,9 @@ function group(env: Environment) {
     },
     /** The first key signs, all verify; empty outside production until a key is kept in `dataDir`. */
     auth: { keys: env.JWT_KEYS, demoPassword: env.DEMO_PASSWORD },
+    /** Address of the web application, for links in mails. */
+    appUrl: env.APP_URL,
+    mail: { url: env.MAIL_URL, from: env.MAIL_FROM },
     bullBoard: { isWritable: env.BULL_BOARD_WRITABLE },
     postgres: {
       url: env.DATABASE_URL,

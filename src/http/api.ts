@@ -228,7 +228,9 @@ export class Api {
       throw error;
     }
     // The effect is there: a repetition that finds no answer stored does it again with the same ids.
-    await attempt.finish(reply).catch((error: Error) => context.log.warn('answer not kept for repetitions', { error }));
+    await attempt
+      .finish(repetitionOf(reply))
+      .catch((error: Error) => context.log.warn('answer not kept for repetitions', { error }));
     return reply;
   }
 
@@ -267,6 +269,10 @@ export class Api {
     return error.status;
   }
 }
+
+/** The answer as it may be kept. */
+const repetitionOf = ({ repeatedData, ...reply }: Reply): Reply =>
+  repeatedData === undefined ? reply : { ...reply, data: repeatedData };
 
 /** For metrics only, as nginx counts it. */
 const CLIENT_GONE = 499;

@@ -69,7 +69,12 @@ export function createValidator(schema: Joi.Schema | undefined, prefix: string):
       return NOTHING;
     };
   }
-  const strict = schema.required().prefs({ abortEarly: false, errors: { wrap: { label: false }, label: false } });
+  // Params, query and body are there unless their schema says by name that they need not be.
+  const isOptional = (schema.describe().flags as { presence?: string } | undefined)?.presence === 'optional';
+  const strict = (isOptional ? schema : schema.required()).prefs({
+    abortEarly: false,
+    errors: { wrap: { label: false }, label: false },
+  });
   return (value) => {
     const { error, value: parsed } = strict.validate(value);
     if (error) throw new ValidationError({ errors: error.details.map((detail) => toFieldError(detail, prefix)) });

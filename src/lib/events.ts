@@ -1,3 +1,4 @@
+import type { Actor } from './actor.ts';
 import type { RequestContext } from './route.ts';
 
 /** What services tell each other (DOMAIN §6). */
@@ -42,7 +43,12 @@ const EVENT_VERSION = 1;
 
 /** What a request says happened, as it is delivered: a repeated request makes the same event again. */
 export const stampEvent = (
-  { actor, requestId, now, newId }: Pick<RequestContext, 'actor' | 'requestId' | 'now' | 'newId'>,
+  {
+    actor,
+    requestId,
+    now,
+    newId,
+  }: Pick<RequestContext, 'requestId' | 'now' | 'newId'> & { actor: Pick<Actor, 'userId'> },
   event: NewEvent,
 ): DomainEvent => ({
   ...event,

@@ -42,7 +42,7 @@ export type Capability =
 /** Who may call a route: anybody, anybody logged in, or those whose roles have a permission. */
 export type Access = 'public' | 'authenticated' | { readonly capability: Capability; readonly verb: Verb };
 
-export type RateLimitName = 'default' | 'login' | 'autosave' | 'pings' | 'reports' | 'imports';
+export type RateLimitName = 'default' | 'login' | 'recovery' | 'autosave' | 'pings' | 'reports' | 'imports';
 
 /** What a repeated request is known by. */
 export interface RepeatableRequest {
@@ -110,6 +110,8 @@ export interface Reply {
   /** Sent instead of `data` and `meta`. */
   stream?: StreamBody;
   data?: unknown;
+  /** What a repetition with the same Idempotency-Key gets in place of `data`, where that holds what must not be kept. */
+  repeatedData?: unknown;
   meta?: Record<string, unknown>;
   /** Version; sent as `ETag: "<version>"`. */
   etag?: number;

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Db } from 'mongodb';
 import type { Engine } from '../engine.ts';
+import type { Background } from '../lib/background.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
 import type { EventConsumer } from '../lib/events.ts';
@@ -16,7 +17,16 @@ import { AttendanceMarks } from './attendance/attendance-marks.ts';
 import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
 import { SheetService } from './attendance/sheet-service.ts';
+import { createAccountRoutes } from './auth/account.routes.ts';
+import { AccountMails } from './auth/account-mails.ts';
+import { AccountTokens } from './auth/account-tokens.ts';
 import type { AuthStore } from './auth/auth-store.ts';
+import type { LoginGuard } from './auth/login-guard.ts';
+import { PasswordService } from './auth/password-service.ts';
+import { SessionService } from './auth/session-service.ts';
+import type { SessionStore } from './auth/session-store.ts';
+import type { Sessions } from './auth/sessions.ts';
+import type { Tokens } from './auth/tokens.ts';
 import { createCalendar } from './calendar/calendar.ts';
 import { eventRsvpEntity } from './calendar/event-rsvp.entity.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
@@ -41,6 +51,11 @@ import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
 import type { OpenStreams } from './stream/open-streams.ts';
 import { createStreamRoutes } from './stream/stream.routes.ts';
+import { AccessService } from './users/access-service.ts';
+import { CredentialService } from './users/credential-service.ts';
+import { UserService } from './users/user-service.ts';
+import { UserStore } from './users/user-store.ts';
+import { createUserRoutes } from './users/users.routes.ts';
 import { WriteThrough } from './write-through.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
@@ -62,7 +77,14 @@ export interface ServiceDeps {
   school: School;
   authStore: AuthStore;
   streams: OpenStreams;
+  logins: SessionStore;
+  sessions: Sessions;
+  tokens: Tokens;
+  guard: LoginGuard;
   mailer: Mailer;
+  /** Address of the web application. */
+  appUrl: string;
+  background: Background;
   clock: Clock;
   log: Log;
   /** Secrets that sign tokens, the newest first. */
@@ -70,11 +92,12 @@ export interface ServiceDeps {
 }
 
 /** Builds the services and gathers their routes, and what they do about events. */
-export function createServices({ engine, knex, db, school, authStore, streams, mailer, clock, secrets }: ServiceDeps): {
+export function createServices(deps: ServiceDeps): {
   routes: Route[];
   consumers: EventConsumer[];
   notifications: NotificationService;
 } {
+  const { engine, knex, db, school, authStore, streams, mailer, clock, secrets } = deps;
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
   const files = new Files(knex);
@@ -109,11 +132,14 @@ export function createServices({ engine, knex, db, school, authStore, streams, m
     activity,
     clock,
   }).addTopics(createTopics({ school, homework, submissions, sheets, store: notificationStore, clock }));
+  const accounts = createAccounts(deps, writeThrough);
   return {
     notifications,
     consumers: createNotificationConsumers({ notifications, school, clock }),
     routes: [
-      ...createProfileRoutes({ profiles }),
+      ...createAccountRoutes(accounts),
+      ...createUserRoutes(accounts),
+      ...createProfileRoutes({ profiles, users: accounts.users }),
       ...createSchoolRoutes({ school }),
       ...createHomeworkRoutes({ homework, submissions }),
       ...createAttendanceRoutes({ sheets, reports }),
@@ -123,5 +149,21 @@ export function createServices({ engine, knex, db, school, authStore, streams, m
       ...createNotificationRoutes({ notifications }),
       ...createStreamRoutes({ streams }),
     ],
+  };
+}
+
+/** What changes accounts, by whoever. */
+function createAccounts(deps: ServiceDeps, through: WriteThrough) {
+  const { engine, knex, school, authStore, logins, sessions, tokens, guard, mailer, appUrl, background, log } = deps;
+  const store = new UserStore(knex);
+  const accountTokens = new AccountTokens(knex);
+  const mails = new AccountMails({ mailer, appUrl });
+  const shared = { store, logins, accountTokens, sessions, mails, through, background };
+  const credentials = new CredentialService({ users: store, logins, accountTokens, mails, log });
+  return {
+    sessions: new SessionService({ store: logins, sessions, through }),
+    passwords: new PasswordService({ ...shared, store: authStore, guard, tokens }),
+    users: new UserService({ ...shared, credentials, barrier: engine.barrier, school }),
+    access: new AccessService(shared),
   };
 }

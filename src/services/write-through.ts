@@ -5,9 +5,9 @@ import { type NewEvent, stampEvent } from '../lib/events.ts';
 import type { RequestContext } from '../lib/route.ts';
 import { onceOnly } from '../stores/postgres/once-only.ts';
 import { addToOutbox } from '../stores/postgres/outbox.ts';
-import type { Activity, ActivityLog } from './activity-log/activity-log.ts';
+import type { Activity, ActivityLog, ActivityOrigin } from './activity-log/activity-log.ts';
 
-export type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId' | 'repeatable'>;
+export type Caller = ActivityOrigin & Pick<RequestContext, 'repeatable'>;
 
 /** What a change works with; everything it does through this stands or falls together. */
 export interface Change {

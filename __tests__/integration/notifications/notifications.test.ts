@@ -163,9 +163,9 @@ describe('notifications', () => {
     );
     const id = await give({ title: 'By mail' });
     const told = await hears(school.as(login), 'homework.published', id);
-    const file = join(DATA_DIR, 'mail', `${told.id}.eml`);
+    const file = join(DATA_DIR, 'mails', `${told.id}.eml`);
     const mail = await until('the mail', async () =>
-      readdirSync(DATA_DIR).includes('mail') && readdirSync(join(DATA_DIR, 'mail')).includes(`${told.id}.eml`)
+      readdirSync(DATA_DIR).includes('mails') && readdirSync(join(DATA_DIR, 'mails')).includes(`${told.id}.eml`)
         ? readFileSync(file, 'utf8')
         : undefined,
     );

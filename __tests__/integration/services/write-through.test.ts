@@ -22,14 +22,7 @@ afterAll(() => knex.destroy());
 
 /** A caller, whose request came with an Idempotency-Key if it has one. */
 const callerWith = (key?: string, hash = 'aaaa'): Caller => ({
-  actor: {
-    userId,
-    login: 'admin',
-    name: 'admin',
-    roles: ['admin'],
-    sid: newId(),
-    scopes: async () => Promise.reject(new Error('not asked for')),
-  },
+  actor: { userId, roles: ['admin'] },
   requestId: 'test-request',
   ip: '127.0.0.1',
   now: school.clock.now(),

@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createMailer, type Mail, MailNotSentError } from '../../../src/stores/mail/mailer.ts';
+import { createTestLog } from '../../support/harness.ts';
 
 const mail: Mail = { id: 'n-1', to: 'reader@example.org', subject: 'Fees – due', text: 'A line\n.\nand a dot' };
 
@@ -52,7 +53,12 @@ describe('mail through a server', () => {
   const server = new FakeMailServer();
   let mailer: ReturnType<typeof createMailer>;
   beforeAll(async () => {
-    mailer = createMailer({ url: await server.open(), from: 'school@example.org', folder: '' });
+    mailer = createMailer({
+      url: await server.open(),
+      from: 'Schools24 <school@example.org>',
+      folder: '',
+      log: createTestLog(),
+    });
   });
   afterAll(async () => {
     mailer.close();
@@ -66,7 +72,16 @@ describe('mail through a server', () => {
     );
     expect(server.messages).toHaveLength(1);
     expect(server.messages[0]).toMatch(/^Message-ID: <n-1@example\.org>\r$/m);
+    expect(server.messages[0]).toMatch(/^From: Schools24 <school@example\.org>\r$/m);
     expect(server.messages[0]).toMatch(/^Subject: =\?UTF-8\?/m);
+  });
+
+  it('goes to one address, whatever it holds', async () => {
+    server.commands.length = 0;
+    const both = ['reader@example.org\r\nRCPT TO:<eve@example.org>', 'reader@example.org, eve@example.org'];
+    for (const to of both) await mailer.send({ ...mail, to }).catch(() => {});
+    expect(server.commands.filter((line) => /^RCPT TO:<eve@/.test(line))).toEqual([]);
+    server.messages.length = 1;
   });
 
   it('that is refused throws, so that it is tried again; the error names no address', async () => {
@@ -80,15 +95,22 @@ describe('mail through a server', () => {
 });
 
 describe('mail without a server', () => {
-  it('becomes a file; sent again it is the same one', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'schools24-mail-'));
-    const mailer = createMailer({ url: undefined, from: 'school@example.org', folder: join(folder, 'mail') });
+  it('becomes a file for its owner only, and says so at start; sent again it is the same one', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'schools24-mail-'));
+    const folder = join(root, 'mails');
+    const log = createTestLog();
+    const mailer = createMailer({ from: 'school@example.org', folder, log });
     await mailer.send({ ...mail, subject: 'First' });
     await mailer.send({ ...mail, subject: 'Second' });
-    const text = await readFile(join(folder, 'mail', 'n-1.eml'), 'utf8');
+    expect(await readdir(folder)).toEqual(['n-1.eml']);
+    const file = join(folder, 'n-1.eml');
+    expect((await stat(file)).mode & 0o077).toBe(0);
+    const text = await readFile(file, 'utf8');
     expect(text).toMatch(/^To: reader@example\.org\r?$/m);
     expect(text).toMatch(/^Subject: Second\r?$/m);
+    expect(log.lines.map(({ level }) => level)).toEqual(['warn']);
+    expect(JSON.stringify(log.lines)).not.toContain('@');
     mailer.close();
-    await rm(folder, { recursive: true });
+    await rm(root, { recursive: true });
   });
 });

@@ -4,6 +4,7 @@ import type { Child, ClassRef, Role, Scopes, TaughtSubject } from '../../lib/act
 export interface LoginRow {
   id: string;
   login: string;
+  email: string | null;
   passwordHash: string | null;
   status: 'invited' | 'active' | 'suspended' | 'archived';
   isPasswordTemporary: boolean;
@@ -35,7 +36,7 @@ export class AuthStore {
 
   async findLogin(login: string): Promise<LoginRow | undefined> {
     const result = await this.#knex.raw(
-      `SELECT id, login, password_hash AS "passwordHash", status, is_password_temporary AS "isPasswordTemporary", locked_until_at AS "lockedUntil"
+      `SELECT id, login, email, password_hash AS "passwordHash", status, is_password_temporary AS "isPasswordTemporary", locked_until_at AS "lockedUntil"
        FROM users WHERE lower(login) = lower(?)`,
       [login],
     );
@@ -66,6 +67,32 @@ export class AuthStore {
       lockedUntil,
       userId,
     ]);
+  }
+
+  async findCredentials(userId: string): Promise<Pick<LoginRow, 'login' | 'passwordHash'>> {
+    const result = await this.#knex.raw('SELECT login, password_hash AS "passwordHash" FROM users WHERE id = ?', [
+      userId,
+    ]);
+    return result.rows[0];
+  }
+
+  /**
+   * A password of the user's own choice; who was invited becomes active by it.
+   *
+   * @param oldHash what it replaces, where that is known
+   * @returns whether it was set: not where another password came in between, nor for who may not log in
+   */
+  async setPassword(
+    knex: Knex.Transaction,
+    { userId, newHash, now, oldHash }: { userId: string; newHash: string; now: Date; oldHash?: string },
+  ): Promise<boolean> {
+    const result = await knex.raw(
+      `UPDATE users SET password_hash = :newHash, is_password_temporary = false, password_changed_at = :now, token_epoch = token_epoch + 1,
+         failed_logins = 0, locked_until_at = NULL, status = 'active', updated_at = :now
+       WHERE id = :userId AND status IN ('active', 'invited') AND (CAST(:oldHash AS text) IS NULL OR password_hash = :oldHash)`,
+      { userId, newHash, now, oldHash: oldHash ?? null },
+    );
+    return result.rowCount > 0;
   }
 
   async findSession(sid: string): Promise<SessionRow | undefined> {

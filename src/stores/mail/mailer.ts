@@ -1,19 +1,33 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
+import type { Log } from '../../lib/log.ts';
 
 export interface Mail {
   /** Sent again under the same id, it is the same mail. */
   id: string;
+  /** One address, without a name. */
   to: string;
   subject: string;
+  /** Plain text. */
   text: string;
 }
 
+/** How services send mail. Neither addresses nor texts may reach a log or a job: they hold people's data and secrets. */
 export interface Mailer {
-  /** @throws MailNotSentError */
+  /** Resolves when the mail is handed over. @throws MailNotSentError; it may be sent again */
   send(mail: Mail): Promise<void>;
+  /** Closes connections. */
   close(): void;
+}
+
+export interface MailerOptions {
+  /** `smtp://` or `smtps://`, with login and password if the server asks for them; unset, mails are files in `folder`. */
+  url?: string | undefined;
+  /** Address of the sender, with a name or without. */
+  from: string;
+  folder: string;
+  log: Log;
 }
 
 /** Says why in codes alone: a server's own words name the address, and errors end in logs and in failed jobs. */
@@ -25,27 +39,27 @@ export class MailNotSentError extends Error {
   }
 }
 
+/** A mail server that says nothing must not hold a request for long. */
 const TIMEOUT_MS = 10_000;
 
-/**
- * Sends mail through a server, or without one puts it into files that mail programs open.
- *
- * @param url `smtp://` or `smtps://`, with login and password if the server asks for them
- * @param folder for the files
- */
-export function createMailer({ url, from, folder }: { url: string | undefined; from: string; folder: string }): Mailer {
-  const headersOf = ({ id }: Mail) => ({ from, messageId: `<${id}@${from.split('@')[1]}>` });
-  if (url === undefined) {
-    const transport = createTransport({ streamTransport: true, buffer: true });
-    return {
-      async send(mail) {
-        const { message } = await transport.sendMail({ ...mail, ...headersOf(mail) });
-        await mkdir(folder, { recursive: true });
-        await writeFile(join(folder, `${mail.id}.eml`), message as Buffer);
-      },
-      close: () => transport.close(),
-    };
-  }
+export function createMailer({ url, from, folder, log }: MailerOptions): Mailer {
+  if (url !== undefined) return createSmtpMailer(url, from);
+  log.warn('MAIL_URL is not set: mails are kept as files in DATA_DIR, good for development only');
+  return createFileMailer(folder, from);
+}
+
+const messageOf = ({ id, to, subject, text }: Mail, from: string) => ({
+  from,
+  // An object in place of a text: nothing in an address can name a second one.
+  to: { name: '', address: to },
+  subject,
+  text,
+  messageId: `<${id}@${/@([^\s>]+)/.exec(from)?.[1] ?? 'localhost'}>`,
+  disableFileAccess: true,
+  disableUrlAccess: true,
+});
+
+function createSmtpMailer(url: string, from: string): Mailer {
   const { protocol, hostname, port, username, password } = new URL(url);
   const transport = createTransport({
     pool: true,
@@ -54,15 +68,31 @@ export function createMailer({ url, from, folder }: { url: string | undefined; f
     secure: protocol === 'smtps:',
     ...(username ? { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } } : {}),
     connectionTimeout: TIMEOUT_MS,
+    greetingTimeout: TIMEOUT_MS,
     socketTimeout: TIMEOUT_MS,
   });
   return {
     async send(mail) {
       try {
-        await transport.sendMail({ ...mail, ...headersOf(mail) });
+        await transport.sendMail(messageOf(mail, from));
       } catch (error) {
         throw new MailNotSentError(mail.id, error as { code?: string; responseCode?: number });
       }
+    },
+    close: () => transport.close(),
+  };
+}
+
+/** One file a mail that mail programs open, readable by the owner only; it appears whole. */
+function createFileMailer(folder: string, from: string): Mailer {
+  const transport = createTransport({ streamTransport: true, buffer: true });
+  return {
+    async send(mail) {
+      const { message } = await transport.sendMail(messageOf(mail, from));
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const file = join(folder, `${mail.id}.eml`);
+      await writeFile(`${file}.part`, message as Buffer, { mode: 0o600 });
+      await rename(`${file}.part`, file);
     },
     close: () => transport.close(),
   };
