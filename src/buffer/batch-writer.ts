@@ -1,10 +1,11 @@
 import type { RefusalReason } from '../errors/driver-errors.ts';
-import type { EntityDefinition } from '../lib/entity.ts';
+import { type Document, type EntityDefinition, keyOf } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
 import type { Log } from '../lib/log.ts';
 import { type CircuitBreaker, StoreUnavailableError } from '../stores/circuit-breaker.ts';
-import { type Sink, type StoreWrite, unreadable } from '../stores/sinks/sink.ts';
+import { type BatchOutcome, type Sink, type StoreWrite, sourceOf, unreadable } from '../stores/sinks/sink.ts';
 import type { FailedWrites } from './failed-writes.ts';
+import { isBundleKey } from './keys.ts';
 import type { Reservations } from './reservations.ts';
 import type { PendingWrite, WriteBuffer } from './write-buffer.ts';
 
@@ -143,8 +144,9 @@ export class BatchWriter {
     const { sink, breaker } = stores[entity.sink.kind];
     const byKey = new Map(ready.map((write) => [write.key, write]));
     try {
-      const outcome = await breaker.call(() => sink.write(entity, ready.map(toStoreWrite)));
+      const outcome = await breaker.call(() => sink.write(entity, toStoreWrites(entity, ready)));
       result.statements += outcome.statements;
+      if (entity.bundled) return await this.#takeApart(entity, ready, outcome, result);
       const stored = outcome.stored.map((key) => byKey.get(key)!);
       const { hasWaiting } = await buffer.acknowledge(entity.name, stored);
       if (entity.uniques)
@@ -162,6 +164,47 @@ export class BatchWriter {
       if (!(error instanceof StoreUnavailableError)) throw error;
       for (const write of ready) leave(write, result, error.message);
     }
+    return refusals;
+  }
+
+  /**
+   * Acknowledges bundles. A document that is refused is put into an entry of its own before its bundle goes, so that it fails
+   * alone; a crash in between leaves it in both, to be refused again.
+   */
+  async #takeApart(
+    entity: EntityDefinition,
+    ready: PendingWrite[],
+    outcome: BatchOutcome,
+    result: BatchResult,
+  ): Promise<Map<PendingWrite, RefusalReason>> {
+    const { buffer } = this.#deps;
+    const reasons = new Map(outcome.rejected.map(({ key, reason }) => [key, reason]));
+    const refusals = new Map<PendingWrite, RefusalReason>();
+    const counted = new Set<string>();
+    const refused: string[] = [];
+    const done: PendingWrite[] = [];
+    for (const write of ready) {
+      if (!write.bundle && reasons.has(write.key)) {
+        refusals.set(write, reasons.get(write.key)!);
+        continue;
+      }
+      done.push(write);
+      const documents = write.bundle?.documents.map((document) => ({ key: keyOf(entity, document), document })) ?? [];
+      for (const { key, document } of documents) {
+        if (counted.has(key)) result.superseded++;
+        else if (!reasons.has(key)) result.stored++;
+        else {
+          await buffer.put(entity.name, document, { isAlone: true });
+          refused.push(key);
+        }
+        counted.add(key);
+      }
+      if (write.bundle) continue;
+      result.stored++;
+      result.superseded += write.writes - 1;
+    }
+    await buffer.acknowledge(entity.name, done);
+    for (const write of await buffer.fetch(entity.name, refused)) refusals.set(write, reasons.get(write.key)!);
     return refusals;
   }
 
@@ -185,6 +228,8 @@ export class BatchWriter {
       result.failure = reason;
       return;
     }
+    // A bundle gets here only when nothing in it can be read.
+    const failed = isBundleKey(entity, write.key) ? write.writes : 1;
     const jobId = replayJobId ?? failedJobId(entity.name, write.key, write.version);
     const record = await failedWrites.record(entity.name, write, reason, { jobId, nowMs: Date.now() });
     if (!record) {
@@ -192,8 +237,8 @@ export class BatchWriter {
       result.superseded += write.writes;
       return;
     }
-    result.failed++;
-    result.superseded += write.writes - 1;
+    result.failed += failed;
+    result.superseded += write.writes - failed;
     result.failure = reason;
     log.error('write failed', { entity: entity.name, key: write.key, code: reason.code, jobId });
     if (!replayJobId) await onFailed(entity.name, write.key, jobId);
@@ -220,6 +265,27 @@ function leave(write: PendingWrite, result: BatchResult, reason: string): void {
   result.left += write.writes;
   result.leftReason = reason;
 }
+
+/** One a row: of documents that were written twice the newer. */
+function toStoreWrites(entity: EntityDefinition, writes: readonly PendingWrite[]): StoreWrite[] {
+  if (!entity.bundled) return writes.map(toStoreWrite);
+  const rows = new Map<string, StoreWrite>();
+  for (const write of writes) {
+    const own = write.bundle ? write.bundle.documents.map(bundledWrite(entity, write.version)) : [toStoreWrite(write)];
+    for (const row of own) if ((rows.get(row.key)?.version ?? 0) < row.version) rows.set(row.key, row);
+  }
+  return [...rows.values()];
+}
+
+const bundledWrite =
+  (entity: EntityDefinition, version: number) =>
+  (document: Document): StoreWrite => ({
+    key: keyOf(entity, document),
+    version,
+    isDeleted: false,
+    source: sourceOf(document),
+    fields: [],
+  });
 
 const toStoreWrite = (write: PendingWrite): StoreWrite => ({
   key: write.key,

@@ -36,6 +36,37 @@ export function fromField(field: Buffer, isUuid: boolean): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+/** First character of the keys and buckets of bundles: no uuid, number or date has it. */
+const BUNDLE = '+';
+
+/**
+ * The key of a bundle, as batches name it: an id of its own, and how many documents it holds, so that batches can be cut to
+ * size without reading it. 255 at most.
+ */
+export const bundleKey = (id: string, count: number): string => `${BUNDLE}${id}.${count}`;
+
+const countOf = (key: string): number => Number(key.slice(key.indexOf('.') + 1));
+
+export const isBundleKey = (entity: EntityDefinition, key: string): boolean =>
+  entity.bundled === true && key.startsWith(BUNDLE);
+
+/** Cuts keys into batches of at most so many documents; a bundle is never cut. */
+export function* batchesOf(entity: EntityDefinition, keys: readonly string[], most: number): Generator<string[]> {
+  let batch: string[] = [];
+  let documents = 0;
+  for (const key of keys) {
+    const count = isBundleKey(entity, key) ? countOf(key) : 1;
+    if (batch.length > 0 && documents + count > most) {
+      yield batch;
+      batch = [];
+      documents = 0;
+    }
+    batch.push(key);
+    documents += count;
+  }
+  if (batch.length > 0) yield batch;
+}
+
 /** The only place that spells Redis keys of the write buffer and its caches. */
 export class BufferKeys {
   readonly prefix: string;
@@ -52,6 +83,11 @@ export class BufferKeys {
   }
 
   place(entity: EntityDefinition, key: string): Place {
+    if (isBundleKey(entity, key)) {
+      const id = key.slice(BUNDLE.length, key.indexOf('.'));
+      const field = Buffer.concat([toField(id, true), Buffer.of(countOf(key))]);
+      return { shard: this.shardOf(id), bucket: `${BUNDLE}${hash(id) % BUCKETS}`, field };
+    }
     const split = key.indexOf(':');
     if (entity.key.length === 1) {
       const shard = this.shardOf(key);
@@ -69,6 +105,8 @@ export class BufferKeys {
   /** The key of an entry found in a bucket. */
   keyAt(entity: EntityDefinition, bucket: string, field: Buffer): string {
     if (entity.kind === 'sheet') return bucket;
+    if (entity.bundled && bucket.startsWith(BUNDLE))
+      return bundleKey(fromField(field.subarray(0, -1), true), field.at(-1)!);
     if (entity.key.length === 1) return fromField(field, isUuidKey(entity, entity.key[0]!));
     return `${bucket}:${fromField(field, this.#restIsUuid(entity))}`;
   }

@@ -9,25 +9,34 @@ import { fromField } from './keys.ts';
  *   [presence][values and text lengths in column order] | [texts]
  */
 export interface Packed {
+  /** Both are views of a buffer that the next call writes over. */
   fixed: Buffer;
   texts: Buffer;
+  /** Bytes of the document as JSON. */
+  jsonBytes: number;
 }
 
 export class PackError extends Error {
   override name = 'PackError';
 }
 
-type Write = (value: unknown, out: Scratch) => void;
+/** @returns bytes of the value as JSON */
+type Write = (value: unknown, out: Scratch) => number;
 type Read = (input: Cursor) => unknown;
 /** Moves one value to a column of the database, without making a JavaScript value of it. */
 type Pour = (input: Cursor, target: ColumnWriter) => void;
 
-/** Growing output buffers, reused by every call: packing runs to its end without yielding. */
-class Scratch {
+/** Growing output buffers, made to be used again. */
+export class Scratch {
   fixed = Buffer.allocUnsafe(4096);
   texts = Buffer.allocUnsafe(65_536);
   fixedLength = 0;
   textLength = 0;
+
+  clear(): void {
+    this.fixedLength = 0;
+    this.textLength = 0;
+  }
 
   reserve(bytes: number): void {
     if (this.fixedLength + bytes > this.fixed.length) {
@@ -49,7 +58,8 @@ class Scratch {
     this.byte(rest);
   }
 
-  text(value: string): void {
+  /** @returns its bytes */
+  text(value: string): number {
     const most = value.length * 3;
     if (this.textLength + most > this.texts.length) {
       this.texts = Buffer.concat([this.texts, Buffer.allocUnsafe(this.texts.length + most)]);
@@ -57,12 +67,15 @@ class Scratch {
     const bytes = this.texts.write(value, this.textLength, 'utf8');
     this.textLength += bytes;
     this.varint(bytes);
+    return bytes;
   }
 }
 
-class Cursor {
+/** A place in packed bytes, and in the run of texts that belongs to them. */
+export class Cursor {
   readonly bytes: Buffer;
   at: number;
+  textAt = 0;
 
   constructor(bytes: Buffer, at: number) {
     this.bytes = bytes;
@@ -119,6 +132,7 @@ const integer: [Write, Read, Pour] = [
   (value, out) => {
     if (!Number.isSafeInteger(value)) throw new PackError('not a safe integer');
     writeInteger(value as number, out);
+    return String(value).length;
   },
   readInteger,
   (input, target) => target.integer(readInteger(input)),
@@ -158,6 +172,22 @@ const unreachable = (): never => {
   throw new PackError('texts have no fixed value');
 };
 
+const QUOTES = 2;
+/** Whatever JSON may write in more than its own bytes: quotes, backslashes, control characters, halves of surrogate pairs. */
+const ESCAPED = /["\\\p{Cc}\p{Cs}]/u;
+
+/** @param bytes of the text in UTF-8 */
+const jsonTextBytes = (text: string, bytes: number): number =>
+  ESCAPED.test(text) ? Buffer.byteLength(JSON.stringify(text)) : bytes + QUOTES;
+
+/** Bytes of a field's value as JSON, for columns that are not packed. */
+export function jsonBytes(value: unknown): number {
+  if (typeof value === 'string' && value.length <= MOST_ASCII_KEY && !/[^\x20-\x21\x23-\x5b\x5d-\x7e]/.test(value))
+    return value.length + QUOTES;
+  return Buffer.byteLength(JSON.stringify(value));
+}
+const MOST_ASCII_KEY = 64;
+
 const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
   uuid: [
     (value, out) => {
@@ -166,6 +196,7 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
       out.reserve(16);
       if (out.fixed.write(hex, out.fixedLength, 'hex') !== 16) throw new PackError('not a uuid');
       out.fixedLength += 16;
+      return (value as string).length + QUOTES;
     },
     (input) => {
       const start = input.at;
@@ -181,7 +212,7 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
   text: [
     (value, out) => {
       if (typeof value !== 'string') throw new PackError('not a text');
-      out.text(value);
+      return jsonTextBytes(value, out.text(value));
     },
     unreachable,
     unreachable,
@@ -190,7 +221,10 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
   int: integer,
   bigint: integer,
   boolean: [
-    (value, out) => out.byte(value ? 1 : 0),
+    (value, out) => {
+      out.byte(value ? 1 : 0);
+      return value ? 'true'.length : 'false'.length;
+    },
     (input) => input.byte() === 1,
     (input, target) => target.boolean(input.byte() === 1),
   ],
@@ -199,6 +233,7 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
       const days = (Date.parse(value as string) - EPOCH_MS) / DAY_MS;
       if (!Number.isInteger(days) || days < 0 || isoDay(days) !== value) throw new PackError('not a date YYYY-MM-DD');
       out.varint(days);
+      return 'YYYY-MM-DD'.length + QUOTES;
     },
     (input) => isoDay(input.varint()),
     (input, target) => target.date(input.varint() + EPOCH_DAYS),
@@ -210,6 +245,7 @@ const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
       out.reserve(6);
       out.fixed.writeUIntBE(ms, out.fixedLength, 6);
       out.fixedLength += 6;
+      return (value as string).length + QUOTES;
     },
     (input) => {
       const ms = input.bytes.readUIntBE(input.at, 6);
@@ -237,6 +273,7 @@ function codecOf(column: Column): [Write, Read, Pour] {
       const index = values.indexOf(value as string);
       if (index < 0) throw new PackError(`not one of ${values.join(', ')}`);
       out.byte(index);
+      return bytes[index]!.length + QUOTES;
     },
     (input) => at(values, input.byte()),
     (input, target) => {
@@ -246,19 +283,30 @@ function codecOf(column: Column): [Write, Read, Pour] {
   ];
 }
 
+/** For documents that are packed by themselves: packing runs to its end without yielding. */
 const scratch = new Scratch();
 
 /** Packs and unpacks the documents of one column list. */
 export class Packer {
   readonly names: readonly string[];
-  readonly #columns: { name: string; write: Write; read: Read; pour: Pour; isText: boolean; isJson: boolean }[];
+  readonly #columns: {
+    name: string;
+    /** Bytes of `"name":` and a comma in JSON. */
+    nameBytes: number;
+    write: Write;
+    read: Read;
+    pour: Pour;
+    isText: boolean;
+    isJson: boolean;
+  }[];
   readonly #bitmapBytes: number;
 
   constructor(columns: Columns) {
     this.#columns = Object.entries(columns).map(([name, column]) => {
       const [write, read, pour] = codecOf(column);
       const isJson = column.type === 'jsonb';
-      return { name, write, read, pour, isText: isJson || column.type === 'text', isJson };
+      const nameBytes = jsonBytes(name) + 2;
+      return { name, nameBytes, write, read, pour, isText: isJson || column.type === 'text', isJson };
     });
     this.names = Object.keys(columns);
     this.#bitmapBytes = Math.ceil((this.#columns.length * 2) / 8);
@@ -266,28 +314,48 @@ export class Packer {
 
   /** @throws PackError naming the column whose value has no place in the format */
   pack(document: Document): Packed {
-    const out = scratch;
-    out.fixedLength = this.#bitmapBytes;
-    out.textLength = 0;
-    out.fixed.fill(0, 0, this.#bitmapBytes);
+    scratch.clear();
+    const bytes = this.append(document, scratch);
+    return {
+      fixed: scratch.fixed.subarray(0, scratch.fixedLength),
+      texts: scratch.texts.subarray(0, scratch.textLength),
+      jsonBytes: bytes,
+    };
+  }
+
+  /**
+   * Adds a document behind those that `out` holds; nothing of it stays when it throws.
+   *
+   * @returns bytes of the document as JSON
+   * @throws PackError naming the column whose value has no place in the format
+   */
+  append(document: Document, out: Scratch): number {
+    const { fixedLength: start, textLength } = out;
+    out.reserve(this.#bitmapBytes);
+    out.fixedLength += this.#bitmapBytes;
+    out.fixed.fill(0, start, out.fixedLength);
+    let bytes = 1; // two brackets, and one comma less than there are fields
+    const columns = this.#columns;
     // Two bits a column: 0 absent, 1 null, 2 a value. A partial document (per-field merge) names only what it changes.
-    for (let index = 0; index < this.#columns.length; index++) {
-      const { name, write } = this.#columns[index]!;
+    for (let index = 0; index < columns.length; index++) {
+      const { name, nameBytes, write } = columns[index]!;
       const value = document[name];
       if (value === undefined) continue;
-      const byte = index >> 2;
+      const byte = start + (index >> 2);
       out.fixed[byte] = out.fixed[byte]! | ((value === null ? 1 : 2) << ((index % 4) * 2));
-      if (value === null) continue;
+      if (value === null) {
+        bytes += nameBytes + 'null'.length;
+        continue;
+      }
       try {
-        write(value, out);
+        bytes += nameBytes + write(value, out);
       } catch (cause) {
+        out.fixedLength = start;
+        out.textLength = textLength;
         throw new PackError(`${name}: ${(cause as Error).message}`, { cause });
       }
     }
-    return {
-      fixed: Buffer.from(out.fixed.subarray(0, out.fixedLength)),
-      texts: Buffer.from(out.texts.subarray(0, out.textLength)),
-    };
+    return bytes;
   }
 
   /**
@@ -296,13 +364,19 @@ export class Packer {
    * @param document what is known already; the values join it
    */
   unpack(bytes: Buffer, texts: (offset: number) => Buffer, document: Document = {}): Document {
+    return this.next(new Cursor(bytes, 0), texts, document);
+  }
+
+  /** Unpacks the document at the cursor and moves it behind; otherwise as `unpack`. */
+  next(cursor: Cursor, texts: (offset: number) => Buffer, document: Document = {}): Document {
     // Lengths of texts stand in the fixed part, so the texts are cut once its end is known.
-    const cursor = new Cursor(bytes, this.#bitmapBytes);
+    const { bytes, at: start } = cursor;
+    cursor.at += this.#bitmapBytes;
     const lengths: number[] = [];
     const columns = this.#columns;
     for (let index = 0; index < columns.length; index++) {
       const { name, read, isText } = columns[index]!;
-      const state = (bytes[index >> 2]! >> ((index % 4) * 2)) & 3;
+      const state = (bytes[start + (index >> 2)]! >> ((index % 4) * 2)) & 3;
       if (state === 0) continue;
       if (state === 1) document[name] = null;
       else if (isText) {
@@ -312,14 +386,13 @@ export class Packer {
     }
     if (lengths.length === 0) return document;
     const body = texts(cursor.at);
-    let at = 0;
     for (let index = 0; index < lengths.length; index += 2) {
       const { name, isJson } = columns[lengths[index]!]!;
-      const end = at + lengths[index + 1]!;
+      const end = cursor.textAt + lengths[index + 1]!;
       if (end > body.length) throw new PackError('payload texts end early');
-      const text = body.toString('utf8', at, end);
+      const text = body.toString('utf8', cursor.textAt, end);
       document[name] = isJson ? JSON.parse(text) : text;
-      at = end;
+      cursor.textAt = end;
     }
     return document;
   }

@@ -24,7 +24,10 @@ const REFUSED_BESIDE: RefusalReason = {
 };
 
 /** Options of a caller; repairs have their own way into the buffer. */
-export type WriteOptions = Omit<PutOptions, 'isRepair'>;
+export type WriteOptions = Omit<PutOptions, 'isRepair' | 'isAlone'>;
+
+/** @param isAlone in an entry of its own, so that it can be stored or withdrawn without others */
+type Put = (isAlone: boolean) => Promise<Receipt>;
 
 /**
  * The way in for services: takes a document's unique values, puts it into the buffer and, where it must not wait there, has it
@@ -74,7 +77,7 @@ export class Writer {
    */
   async put(entityName: string, document: Document, options: WriteOptions = {}): Promise<WriteReceipt> {
     const entity = this.#registry.get(entityName);
-    const put = () => this.#buffer.put(entityName, document, options);
+    const put = (isAlone: boolean) => this.#buffer.put(entityName, document, { ...options, isAlone });
     const taken = entity.uniques && !options.isTombstone ? await this.#reservations.take(entity, document) : undefined;
     try {
       const receipt = await this.#write(entity, () => keyOf(entity, document), put);
@@ -98,16 +101,16 @@ export class Writer {
     return this.#write(this.#registry.get(entityName), () => key, put);
   }
 
-  async #write(entity: EntityDefinition, key: () => string, put: () => Promise<Receipt>): Promise<WriteReceipt> {
+  async #write(entity: EntityDefinition, key: () => string, put: Put): Promise<WriteReceipt> {
     if (entity.durability === 'committed' || this.#isBufferShut()) return this.#through(entity, key(), put);
-    const receipt = await put();
+    const receipt = await put(false);
     return { ...receipt, isPending: true, storedBy: new Date(Date.now() + promiseMs(entity.lane, this.#intervalMs)) };
   }
 
-  async #through(entity: EntityDefinition, key: string, put: () => Promise<Receipt>): Promise<WriteReceipt> {
+  async #through(entity: EntityDefinition, key: string, put: Put): Promise<WriteReceipt> {
     // An acknowledged write of the key must be stored by itself: if the new one is refused, nothing else may go with it.
     const before = await this.#barrier.store(entity.name, [key]);
-    const receipt = await put();
+    const receipt = await put(true);
     try {
       // A write that was set aside is replaced by this one: refused, this one must stay in its place.
       const options = before.setAside.length > 0 ? {} : { unacknowledged: receipt.version };

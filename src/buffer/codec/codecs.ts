@@ -8,6 +8,8 @@ export interface Codec {
   /** Stored with each payload (4 bits), so it never changes its meaning. */
   id: number;
   name: string;
+  /** Its `encode` gives a promise, and reads the texts after it has returned. */
+  isAsync?: boolean;
   encode(texts: Buffer, dictionary: Buffer): Buffer | Promise<Buffer>;
   decode(data: Buffer, dictionary: Buffer): Buffer;
 }
@@ -42,6 +44,7 @@ const lz4Codec: Codec = {
 const zstd: Codec = {
   id: 3,
   name: 'zstd',
+  isAsync: true,
   encode: (texts) => mongoZstd.compress(texts, 3),
   decode: (data) => zstdDecompressSync(data, { maxOutputLength: MAX_TEXT_BYTES }),
 };
@@ -80,10 +83,10 @@ const MIN_TEXT_BYTES = 12;
 /** Up to here, `auto` takes lz4: a tenth of deflate's time each way, for some twenty bytes more. */
 const SMALL_TEXT_BYTES = 256;
 /** From here on, `auto` takes zstd: its window needs no dictionary and it runs off the main thread. */
-const LARGE_TEXT_BYTES = 8192;
+export const LARGE_TEXT_BYTES = 8192;
 
-/** Chooses the codec for one run of texts. */
-export type CodecChoice = (textBytes: number) => Codec;
+/** Chooses the codec for one run of texts. @param isBundle texts of several documents, much alike */
+export type CodecChoice = (textBytes: number, isBundle?: boolean) => Codec;
 
 /** @param algorithm a value of REDIS_COMPRESSION_ALGORITHM */
 export function chooseCodec(algorithm: string, isEnabled = true): CodecChoice {
@@ -91,9 +94,10 @@ export function chooseCodec(algorithm: string, isEnabled = true): CodecChoice {
   const fixed = byName.get(algorithm);
   if (fixed) return (textBytes) => (textBytes < MIN_TEXT_BYTES ? none : fixed);
   if (algorithm !== 'auto') throw new Error(`unknown compression algorithm ${algorithm}`);
-  return (textBytes) => {
+  return (textBytes, isBundle = false) => {
     if (textBytes < MIN_TEXT_BYTES) return none;
-    if (textBytes <= SMALL_TEXT_BYTES) return lz4Codec;
+    // Where texts repeat each other, lz4 finds most of it.
+    if (textBytes <= SMALL_TEXT_BYTES || (isBundle && textBytes < LARGE_TEXT_BYTES)) return lz4Codec;
     return textBytes < LARGE_TEXT_BYTES ? deflateDictionary : zstd;
   };
 }

@@ -8,7 +8,7 @@
 --   copies in s (0 none), 6 is sheet (0/1), 7 packed (src/buffer/byte-writer.ts), a bucket after another:
 --   position of the bucket, bucket, number of entries, then field, version, writes, key, number of relations and
 --   their `column:value` for each. Keys made of a prefix lie in the same slot as KEYS.
--- Returns {entries cleared, children waiting for some parent in this shard}
+-- Returns {documents and fields cleared, children waiting for some parent in this shard}
 
 if redis.replicate_commands then redis.replicate_commands() end
 -- A full Redis refuses a script whose first write may need memory, and lets one finish that has begun to write.
@@ -53,7 +53,7 @@ while at <= #packed do
       local newest = read_version(entry)
       if newest == ack.version then
         gone[#gone + 1] = ack.field
-        cleared = cleared + 1
+        cleared = cleared + read_documents(entry)
         raw = raw + read_raw_bytes(entry)
         stored = stored + #entry
         local state = read_state(entry)
@@ -65,7 +65,8 @@ while at <= #packed do
           if state ~= 0 then resolve(ack.key) end
           local warm = warm_prefix .. bucket .. ':' .. ack.field
           if warm_ttl == 0 or string.byte(entry, 1) % 2 == 1 then
-            redis.call('DEL', warm)
+            -- nobody reads a bundle by its key
+            if not is_bundle(entry) then redis.call('DEL', warm) end
           else
             redis.call('SET', warm, entry, 'EX', warm_ttl)
           end
