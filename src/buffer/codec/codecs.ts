@@ -1,7 +1,7 @@
 import { constants, deflateRawSync, inflateRawSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import * as mongoZstd from '@mongodb-js/zstd';
-import lz4 from 'lz4-napi';
 import snappy from 'snappy';
+import { compress, decompress } from './lz4.ts';
 
 /** Compresses the texts of one document; `dictionary` is the entity's, possibly empty. */
 export interface Codec {
@@ -10,6 +10,7 @@ export interface Codec {
   name: string;
   /** Its `encode` gives a promise, and reads the texts after it has returned. */
   isAsync?: boolean;
+  /** What it returns may be a view that the next call writes over. */
   encode(texts: Buffer, dictionary: Buffer): Buffer | Promise<Buffer>;
   decode(data: Buffer, dictionary: Buffer): Buffer;
 }
@@ -32,12 +33,8 @@ const snappyCodec: Codec = {
 const lz4Codec: Codec = {
   id: 2,
   name: 'lz4',
-  encode: (texts, dictionary) => lz4.compressSync(texts, dictionary),
-  decode: (data, dictionary) => {
-    // The library allocates what the first four bytes say before it looks further: up to 4 GiB for a damaged payload.
-    if (data.length < 4 || data.readUInt32LE(0) > MAX_TEXT_BYTES) throw new Error('not an lz4 payload');
-    return lz4.uncompressSync(data, dictionary);
-  },
+  encode: compress,
+  decode: (data, dictionary) => decompress(data, dictionary, MAX_TEXT_BYTES),
 };
 
 /** Asynchronous, on the thread pool: for large payloads that would hold up the event loop. */
