@@ -48,7 +48,7 @@ const MAX_WRITES = 128;
 const MAX_BYTES = 1024 * 1024;
 
 /** Commits of a shard on their way at once. */
-const MOST_IN_FLIGHT = 4;
+const MOST_IN_FLIGHT = 3;
 
 /** Bytes of its payloads and fields. */
 export const writeBytes = (write: BufferWrite): number =>
