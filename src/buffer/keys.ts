@@ -24,11 +24,49 @@ export interface Place {
   field?: Buffer;
 }
 
+/** Keys of one entity in one shard. */
+interface EntityNames {
+  /** Before the bucket. */
+  buckets: string;
+  dirty: string;
+  failed: string;
+}
+
 const isUuidKey = (entity: EntityDefinition, column: string): boolean => entity.columns[column]?.type === 'uuid';
 
+export const UUID_BYTES = 16;
+const NO_DIGIT = 255;
+/** Values of hexadecimal digits by their character code. */
+const DIGITS = new Uint8Array(128).fill(NO_DIGIT);
+for (const digit of '0123456789abcdefABCDEF') DIGITS[digit.charCodeAt(0)] = Number.parseInt(digit, 16);
+const digitAt = (text: string, at: number): number => DIGITS[text.charCodeAt(at)] ?? NO_DIGIT;
+
+/** Writes a uuid's 16 bytes. @returns false for what is not a uuid: then the bytes hold anything */
+export function writeUuid(uuid: string, bytes: Buffer, start: number): boolean {
+  if (uuid.length !== 36) return false;
+  let at = start;
+  for (let character = 0; character < 36; character += 2) {
+    if (character === 8 || character === 13 || character === 18 || character === 23) {
+      if (uuid.charCodeAt(character) !== DASH) return false;
+      character++;
+    }
+    const high = digitAt(uuid, character);
+    const low = digitAt(uuid, character + 1);
+    if (high === NO_DIGIT || low === NO_DIGIT) return false;
+    bytes[at++] = (high << 4) | low;
+  }
+  return true;
+}
+const DASH = '-'.charCodeAt(0);
+
 /** A key part as a hash field: 16 bytes for a uuid, its text otherwise. */
-export const toField = (part: string, isUuid: boolean): Buffer =>
-  isUuid ? Buffer.from(part.replaceAll('-', ''), 'hex') : Buffer.from(part, 'utf8');
+export function toField(part: string, isUuid: boolean): Buffer {
+  if (!isUuid) return Buffer.from(part, 'utf8');
+  const field = Buffer.allocUnsafe(UUID_BYTES);
+  // What is no uuid is no key of the entity: nothing lies under its bytes.
+  return writeUuid(part, field, 0) ? field : EMPTY;
+}
+const EMPTY = Buffer.alloc(0);
 
 export function fromField(field: Buffer, isUuid: boolean): string {
   if (!isUuid) return field.toString('utf8');
@@ -71,6 +109,7 @@ export function* batchesOf(entity: EntityDefinition, keys: readonly string[], mo
 export class BufferKeys {
   readonly prefix: string;
   readonly shards: number;
+  readonly #names: Map<string, EntityNames>[] = [];
 
   /** @param prefix namespace of this deployment; shards spread by the hash tag that follows it */
   constructor(prefix: string, shards: number) {
@@ -120,17 +159,28 @@ export class BufferKeys {
   }
 
   bucket(shard: number, entity: string, bucket: string): string {
-    return `${this.shard(shard)}:${entity}:b:${bucket}`;
+    return this.#namesOf(shard, entity).buckets + bucket;
   }
 
   /** Sorted set of buckets with dirty entries, scored by their oldest first write in ms. */
   dirty(shard: number, entity: string): string {
-    return `${this.shard(shard)}:${entity}:dirty`;
+    return this.#namesOf(shard, entity).dirty;
   }
 
   /** Hash: key to record of its failed write. */
   failed(shard: number, entity: string): string {
-    return `${this.shard(shard)}:${entity}:failed`;
+    return this.#namesOf(shard, entity).failed;
+  }
+
+  /** What every write needs is put together once. */
+  #namesOf(shard: number, entity: string): EntityNames {
+    const names = this.#names[shard]?.get(entity);
+    if (names) return names;
+    const own = `${this.shard(shard)}:${entity}`;
+    const made = { buckets: `${own}:b:`, dirty: `${own}:dirty`, failed: `${own}:failed` };
+    this.#names[shard] ??= new Map();
+    this.#names[shard].set(entity, made);
+    return made;
   }
 
   /** Hashes whose fields are the pending keys of one relation value: this prefix, then `column:value`. */

@@ -1,6 +1,6 @@
 import type { ColumnWriter } from '../lib/column-writer.ts';
 import type { Column, Columns, Document } from '../lib/entity.ts';
-import { fromField } from './keys.ts';
+import { fromField, UUID_BYTES, writeUuid } from './keys.ts';
 
 /**
  * Packs a document by its columns: two bits a column for its presence, then each value in its shortest binary form (a uuid in 16
@@ -191,11 +191,9 @@ const MOST_ASCII_KEY = 64;
 const codecs: Record<Exclude<Column['type'], 'enum'>, [Write, Read, Pour]> = {
   uuid: [
     (value, out) => {
-      const hex = (value as string).replaceAll('-', '');
-      if (hex.length !== 32) throw new PackError('not a uuid');
-      out.reserve(16);
-      if (out.fixed.write(hex, out.fixedLength, 'hex') !== 16) throw new PackError('not a uuid');
-      out.fixedLength += 16;
+      out.reserve(UUID_BYTES);
+      if (!writeUuid(value as string, out.fixed, out.fixedLength)) throw new PackError('not a uuid');
+      out.fixedLength += UUID_BYTES;
       return (value as string).length + QUOTES;
     },
     (input) => {
