@@ -16,10 +16,14 @@ export interface WriteServer {
 
 /** @param variant of `write-server.ts` @param nodeArgs further options of its Node */
 export async function startServer(variant: string, nodeArgs: readonly string[] = []): Promise<WriteServer> {
-  const child = spawn(process.execPath, ['--max-semi-space-size=32', ...nodeArgs, SERVER, variant], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, JWT_KEYS: KEYS },
-  });
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=64', '--no-parallel-scavenge', ...nodeArgs, SERVER, variant],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, JWT_KEYS: KEYS },
+    },
+  );
   const [line] = (await once(child.stdout!, 'data')) as [Buffer];
   return { child, port: Number(line.toString().trim()) };
 }
