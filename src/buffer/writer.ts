@@ -75,16 +75,26 @@ export class Writer {
    * @throws ValueTakenError naming the column whose value another document holds
    * @throws WriteRefusedError, FlushPendingError when it was to go through and the database refuses it or is away
    */
-  async put(entityName: string, document: Document, options: WriteOptions = {}): Promise<WriteReceipt> {
+  put(entityName: string, document: Document, options: WriteOptions = {}): Promise<WriteReceipt> {
     const entity = this.#registry.get(entityName);
     const put = (isAlone: boolean) => this.#buffer.put(entityName, document, { ...options, isAlone });
-    const taken = entity.uniques && !options.isTombstone ? await this.#reservations.take(entity, document) : undefined;
+    const write = () => this.#write(entity, () => keyOf(entity, document), put);
+    return entity.uniques && !options.isTombstone ? this.#reserved(entity, document, write) : write();
+  }
+
+  /** Holds the document's unique values while it is written. */
+  async #reserved(
+    entity: EntityDefinition,
+    document: Document,
+    write: () => Promise<WriteReceipt>,
+  ): Promise<WriteReceipt> {
+    const taken = await this.#reservations.take(entity, document);
     try {
-      const receipt = await this.#write(entity, () => keyOf(entity, document), put);
-      await taken?.confirm();
+      const receipt = await write();
+      await taken.confirm();
       return receipt;
     } catch (error) {
-      await taken?.giveBack().catch(() => {}); // it ends by itself within a minute
+      await taken.giveBack().catch(() => {}); // it ends by itself within a minute
       throw error;
     }
   }

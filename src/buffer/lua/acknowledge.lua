@@ -18,6 +18,8 @@ local entity, resolution, warm_prefix, relation_prefix, warm_ttl = ARGV[1], ARGV
 local is_sheet, packed, at = ARGV[6] == '1', ARGV[7], 1
 local cleared, raw, stored = 0, 0, 0
 local released = {}
+-- Commands that take fields out of relations: one a relation, which many documents of a batch share.
+local unlisted = {}
 
 local function resolve(key)
   local record = redis.call('HGET', KEYS[3], key)
@@ -61,7 +63,11 @@ while at <= #packed do
         if is_sheet then
           if state ~= 0 then was_parked = true end
         else
-          for _, relation in ipairs(ack.relations) do redis.call('HDEL', relation, ack.field) end
+          for _, relation in ipairs(ack.relations) do
+            local command = unlisted[relation] or { 'HDEL', relation }
+            command[#command + 1] = ack.field
+            unlisted[relation] = command
+          end
           if state ~= 0 then resolve(ack.key) end
           local warm = warm_prefix .. bucket .. ':' .. ack.field
           if warm_ttl == 0 or string.byte(entry, 1) % 2 == 1 then
@@ -97,6 +103,7 @@ while at <= #packed do
   end
 end
 
+for _, command in pairs(unlisted) do redis.call(unpack(command)) end
 for _ in pairs(released) do redis.call('HINCRBY', KEYS[1], 'waiting', -1) end
 if cleared > 0 then
   redis.call('HINCRBY', KEYS[1], entity .. ':entries', -cleared)
