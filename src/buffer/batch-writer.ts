@@ -1,12 +1,13 @@
 import type { RefusalReason } from '../errors/driver-errors.ts';
-import { type Document, type EntityDefinition, keyOf } from '../lib/entity.ts';
+import { type EntityDefinition, keyOf } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
 import type { Log } from '../lib/log.ts';
 import { type CircuitBreaker, StoreUnavailableError } from '../stores/circuit-breaker.ts';
-import { type BatchOutcome, type Sink, type StoreWrite, sourceOf, unreadable } from '../stores/sinks/sink.ts';
+import { type BatchOutcome, type Sink, unreadable } from '../stores/sinks/sink.ts';
 import type { FailedWrites } from './failed-writes.ts';
 import { isBundleKey } from './keys.ts';
 import type { Reservations } from './reservations.ts';
+import { toStoreWrites } from './store-writes.ts';
 import type { PendingWrite, WriteBuffer } from './write-buffer.ts';
 
 /** What a batch did, in acknowledged writes: stored + superseded + failed + left = taken (I9). */
@@ -265,32 +266,3 @@ function leave(write: PendingWrite, result: BatchResult, reason: string): void {
   result.left += write.writes;
   result.leftReason = reason;
 }
-
-/** One a row: of documents that were written twice the newer. */
-function toStoreWrites(entity: EntityDefinition, writes: readonly PendingWrite[]): StoreWrite[] {
-  if (!entity.bundled) return writes.map(toStoreWrite);
-  const rows = new Map<string, StoreWrite>();
-  for (const write of writes) {
-    const own = write.bundle ? write.bundle.documents.map(bundledWrite(entity, write.version)) : [toStoreWrite(write)];
-    for (const row of own) if ((rows.get(row.key)?.version ?? 0) < row.version) rows.set(row.key, row);
-  }
-  return [...rows.values()];
-}
-
-const bundledWrite =
-  (entity: EntityDefinition, version: number) =>
-  (document: Document): StoreWrite => ({
-    key: keyOf(entity, document),
-    version,
-    isDeleted: false,
-    source: sourceOf(document),
-    fields: [],
-  });
-
-const toStoreWrite = (write: PendingWrite): StoreWrite => ({
-  key: write.key,
-  version: write.head?.header.version ?? write.version,
-  isDeleted: write.head?.header.isTombstone ?? false,
-  ...(write.head ? { source: write.head } : {}),
-  fields: [...write.fields.values()].map(({ document, header }) => ({ document, version: header.version })),
-});

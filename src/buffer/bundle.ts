@@ -1,6 +1,7 @@
 import type { Document } from '../lib/entity.ts';
 import { LARGE_TEXT_BYTES } from './codec/codecs.ts';
-import { Cursor, PackError, type Packer, Scratch } from './packer.ts';
+import { Cursor, PackError, Scratch } from './pack-buffer.ts';
+import type { Packer } from './packer.ts';
 
 /**
  * The payload of a bundle: documents that one commit takes together. Their fixed parts stand one behind the other, their

@@ -5,7 +5,7 @@ import { BundleWriter, readBundle } from './bundle.ts';
 import { type CodecChoice, codecById } from './codec/codecs.ts';
 import type { Format, Formats, Part } from './format.ts';
 import { HEADER_BYTES, type Header, packPrefix, readFormatId, readHeader } from './header.ts';
-import { jsonBytes } from './packer.ts';
+import { jsonBytes } from './pack-columns.ts';
 
 /** One entry ready for the put script, which completes the header. */
 export interface EncodedEntry {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { HEADER_BYTES } from '../../../src/buffer/header.ts';
-import { PackError } from '../../../src/buffer/packer.ts';
+import { PackError } from '../../../src/buffer/pack-buffer.ts';
 import type { PendingWrite } from '../../../src/buffer/write-buffer.ts';
 import type { Document } from '../../../src/lib/entity.ts';
 import { useHarness } from '../../support/engine-harness.ts';

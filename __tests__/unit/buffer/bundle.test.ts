@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BundleWriter, readBundle } from '../../../src/buffer/bundle.ts';
 import { batchesOf, bundleKey } from '../../../src/buffer/keys.ts';
 import { Packer } from '../../../src/buffer/packer.ts';
+import { defineEntity, type EntityDefinition } from '../../../src/lib/entity.ts';
 import { documentOf } from '../../support/arbitraries.ts';
 import { clubEntity, scanEntity } from '../../support/test-entities.ts';
 
@@ -48,6 +49,17 @@ describe('bundle', () => {
     for (let length = 0; length < payload.length; length++)
       expect(() => readBundle(payload.subarray(0, length), packer, none), `${length} bytes`).toThrow();
     expect(() => readBundle(Buffer.concat([payload, Buffer.of(1)]), packer, none)).toThrow('nobody owns');
+  });
+
+  it('is not for entities whose documents need more than their own row', () => {
+    const change = (changes: Partial<EntityDefinition>) => () => defineEntity({ ...scanEntity, ...changes });
+    expect(change({ relations: ['person_id'] })).toThrow('no parents, relations or unique values');
+    expect(change({ uniques: ['note'] })).toThrow('no parents, relations or unique values');
+    expect(change({ parents: [{ entity: 'club', key: () => null }] })).toThrow('no parents');
+    expect(change({ lane: 'urgent' })).toThrow('can wait');
+    expect(change({ durability: 'committed' })).toThrow('can wait');
+    expect(change({ key: ['note'] })).toThrow('does not begin with a text');
+    expect(change({ bundled: false, relations: ['person_id'] })).not.toThrow();
   });
 
   it('counts documents where batches are cut', () => {

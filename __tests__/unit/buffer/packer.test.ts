@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PackError, Packer } from '../../../src/buffer/packer.ts';
+import { PackError } from '../../../src/buffer/pack-buffer.ts';
+import { Packer } from '../../../src/buffer/packer.ts';
 import type { ColumnWriter } from '../../../src/lib/column-writer.ts';
 import {
   bigint,
