@@ -21,4 +21,4 @@ EXPOSE 3000 9090
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.PORT + '/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 STOPSIGNAL SIGTERM
-CMD ["node", "--max-semi-space-size=32", "src/server.ts"]
+CMD ["node", "--max-semi-space-size=64", "--no-parallel-scavenge", "src/server.ts"]

@@ -18,6 +18,7 @@ import { BufferGuard, type GuardOptions, type Pressure } from './buffer/guard.ts
 import { BufferKeys } from './buffer/keys.ts';
 import { Reader } from './buffer/reader.ts';
 import { Reservations } from './buffer/reservations.ts';
+import { COMMIT_COMMAND } from './buffer/scripts.ts';
 import { WriteBuffer } from './buffer/write-buffer.ts';
 import { WriteStates } from './buffer/write-states.ts';
 import { Writer } from './buffer/writer.ts';
@@ -159,6 +160,8 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   };
   const bufferOptions: RedisOptions = {
     enableAutoPipelining: true,
+    // A commit is a group already; a pipeline of one would copy it once more.
+    autoPipeliningIgnoredCommands: [COMMIT_COMMAND],
     socketTimeout: SILENCE_MS,
     ...(settings.isPatient
       ? // What workers send may be sent again: a command whose answer a broken connection took must not be waited for in vain.

@@ -69,7 +69,7 @@ export async function auditRedis({ keys, registry, buffer }: Engine, redis: Redi
       for (let index = 0; index < flat.length; index += 2) {
         const field = flat[index]!;
         const entry = flat[index + 1]!;
-        sum.entries++;
+        sum.entries += entry.length >= HEADER_BYTES && readHeader(entry).isBundle ? readHeader(entry).writes : 1;
         sum.stored += entry.length;
         if (entry.length < HEADER_BYTES) continue;
         const header = readHeader(entry);

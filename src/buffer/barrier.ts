@@ -39,7 +39,8 @@ export class Barrier {
   }
 
   /**
-   * Resolves when nothing of these keys is dirty any more.
+   * Resolves when nothing of these keys is dirty any more. Documents that are bundled lie under other keys than their own, see
+   * `WriteBuffer.entryKeys`.
    *
    * @throws FlushPendingError when a database does not take them in time; they stay in the buffer
    */

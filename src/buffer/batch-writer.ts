@@ -1,12 +1,14 @@
 import type { RefusalReason } from '../errors/driver-errors.ts';
-import type { EntityDefinition } from '../lib/entity.ts';
+import { type EntityDefinition, keyOf } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
 import type { Log } from '../lib/log.ts';
 import type { Receipt } from '../lib/write-receipt.ts';
 import { type CircuitBreaker, StoreUnavailableError } from '../stores/circuit-breaker.ts';
-import { type Sink, type StoreWrite, unreadable } from '../stores/sinks/sink.ts';
+import { type BatchOutcome, type Sink, unreadable } from '../stores/sinks/sink.ts';
 import type { FailedWrites } from './failed-writes.ts';
+import { isBundleKey } from './keys.ts';
 import type { Reservations } from './reservations.ts';
+import { toStoreWrites } from './store-writes.ts';
 import type { PendingWrite, WriteBuffer } from './write-buffer.ts';
 
 /** What a batch did, in acknowledged writes: stored + superseded + failed + left = taken (I9). */
@@ -141,18 +143,20 @@ export class BatchWriter {
   }
 
   /** Writes and acknowledges. @returns the writes that the database refuses, with its reasons */
-  async #store({ entity, result, news }: Batch, ready: PendingWrite[]): Promise<Map<PendingWrite, RefusalReason>> {
+  async #store(batch: Batch, ready: PendingWrite[]): Promise<Map<PendingWrite, RefusalReason>> {
+    const { entity, result, news } = batch;
     const refusals = new Map<PendingWrite, RefusalReason>();
     if (ready.length === 0) return refusals;
     const { buffer, stores, reservations } = this.#deps;
     const { sink, breaker } = stores[entity.sink.kind];
     const byKey = new Map(ready.map((write) => [write.key, write]));
     try {
-      const outcome = await breaker.call(() => sink.write(entity, ready.map(toStoreWrite)));
+      const outcome = await breaker.call(() => sink.write(entity, toStoreWrites(entity, ready)));
       result.statements += outcome.statements;
       const { drop } = entity.sink as { drop?: RefusalReason };
       for (const key of outcome.dropped)
         this.#deps.log.info('write dropped', { entity: entity.name, key, code: drop?.code });
+      if (entity.bundled) return await this.#takeApart(batch, ready, outcome);
       const stored = outcome.stored.map((key) => byKey.get(key)!);
       const { hasWaiting } = await buffer.acknowledge(entity.name, stored);
       for (const write of stored) news.stored.push(receiptOf(entity, write));
@@ -174,6 +178,47 @@ export class BatchWriter {
     return refusals;
   }
 
+  /**
+   * Acknowledges bundles. A document that is refused is put into an entry of its own before its bundle goes, so that it fails
+   * alone; a crash in between leaves it in both, to be refused again. Bundled documents make no news: answers do not name them.
+   */
+  async #takeApart(
+    { entity, result, news }: Batch,
+    ready: PendingWrite[],
+    outcome: BatchOutcome,
+  ): Promise<Map<PendingWrite, RefusalReason>> {
+    const { buffer } = this.#deps;
+    const reasons = new Map(outcome.rejected.map(({ key, reason }) => [key, reason]));
+    const refusals = new Map<PendingWrite, RefusalReason>();
+    const counted = new Set<string>();
+    const refused: string[] = [];
+    const done: PendingWrite[] = [];
+    for (const write of ready) {
+      if (!write.bundle && reasons.has(write.key)) {
+        refusals.set(write, reasons.get(write.key)!);
+        continue;
+      }
+      done.push(write);
+      const documents = write.bundle?.documents.map((document) => ({ key: keyOf(entity, document), document })) ?? [];
+      for (const { key, document } of documents) {
+        if (counted.has(key)) result.superseded++;
+        else if (!reasons.has(key)) result.stored++;
+        else {
+          await buffer.put(entity.name, document, { isAlone: true });
+          refused.push(key);
+        }
+        counted.add(key);
+      }
+      if (write.bundle) continue;
+      news.stored.push(receiptOf(entity, write));
+      result.stored++;
+      result.superseded += write.writes - 1;
+    }
+    await buffer.acknowledge(entity.name, done);
+    for (const write of await buffer.fetch(entity.name, refused)) refusals.set(write, reasons.get(write.key)!);
+    return refusals;
+  }
+
   async #releaseChildren(entity: EntityDefinition, keys: readonly string[]): Promise<void> {
     if (this.#deps.registry.childrenOf(entity.name).length === 0) return;
     const released = await this.#deps.failedWrites.releaseChildren(entity.name, keys);
@@ -189,6 +234,8 @@ export class BatchWriter {
       result.failure = reason;
       return;
     }
+    // A bundle gets here only when nothing in it can be read.
+    const failed = isBundleKey(entity, write.key) ? write.writes : 1;
     const jobId = replayJobId ?? failedJobId(entity.name, write.key, write.version);
     const record = await failedWrites.record(entity.name, write, reason, { jobId, nowMs: Date.now() });
     if (!record) {
@@ -197,8 +244,8 @@ export class BatchWriter {
       return;
     }
     news.failed.push(receiptOf(entity, write));
-    result.failed++;
-    result.superseded += write.writes - 1;
+    result.failed += failed;
+    result.superseded += write.writes - failed;
     result.failure = reason;
     log.error('write failed', { entity: entity.name, key: write.key, code: reason.code, jobId });
     if (!replayJobId) await onFailed(entity.name, write.key, jobId);
@@ -239,11 +286,3 @@ function leave(write: PendingWrite, result: BatchResult, reason: string): void {
   result.left += write.writes;
   result.leftReason = reason;
 }
-
-const toStoreWrite = (write: PendingWrite): StoreWrite => ({
-  key: write.key,
-  version: write.head?.header.version ?? write.version,
-  isDeleted: write.head?.header.isTombstone ?? false,
-  ...(write.head ? { source: write.head } : {}),
-  fields: [...write.fields.values()].map(({ document, header }) => ({ document, version: header.version })),
-});

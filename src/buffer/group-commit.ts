@@ -32,10 +32,17 @@ export interface BufferWrite {
 /** Version of the write; negative: refused, the current version with its sign turned. */
 export type PutResult = number;
 
+/** A write, or what makes it when its commit is put together; until then more may join it. */
+type WriteSource = BufferWrite | (() => BufferWrite | Promise<BufferWrite>);
+
 interface Waiting {
-  write: BufferWrite;
+  source: WriteSource;
   resolve(result: PutResult): void;
   reject(error: Error): void;
+}
+
+interface Made extends Omit<Waiting, 'source'> {
+  write: BufferWrite;
 }
 
 /** Bounds of one commit, so that no script runs for long (10 ms at most, FAILURES 17). */
@@ -45,7 +52,7 @@ const MAX_BYTES = 1024 * 1024;
 const NO_EVENTS: readonly Buffer[] = [];
 
 /** Commits of a shard on their way at once. */
-const MOST_IN_FLIGHT = 4;
+const MOST_IN_FLIGHT = 3;
 
 /** Bytes of its payloads and fields. */
 export const writeBytes = (write: BufferWrite): number =>
@@ -69,6 +76,8 @@ export class GroupCommit {
   readonly #onCommit: (writes: readonly BufferWrite[]) => void;
   #waiting: Waiting[] = [];
   #inFlight = 0;
+  /** Writes whose payload is being compressed on another thread. */
+  #making = 0;
   #isScheduled = false;
   #idle: (() => void)[] = [];
 
@@ -88,30 +97,39 @@ export class GroupCommit {
     this.#onCommit = onCommit;
   }
 
-  put(write: BufferWrite): Promise<PutResult> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ write, resolve, reject });
-      if (this.#isScheduled || this.#inFlight >= MOST_IN_FLIGHT) return;
-      // One turn of the event loop: requests already read from their sockets join this commit.
-      this.#isScheduled = true;
-      setImmediate(() => {
-        this.#isScheduled = false;
-        this.#commitWhilePossible();
-      });
+  put(source: WriteSource): Promise<PutResult> {
+    return new Promise((resolve, reject) => this.#add({ source, resolve, reject }));
+  }
+
+  #add(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    if (this.#isScheduled || this.#inFlight >= MOST_IN_FLIGHT) return;
+    // One turn of the event loop: requests already read from their sockets join this commit.
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#commitWhilePossible();
     });
   }
 
   /** Resolves when nothing waits and nothing is in flight. */
   async drain(): Promise<void> {
-    if (this.#waiting.length === 0 && this.#inFlight === 0) return;
+    if (this.#isIdle) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  #commitWhilePossible(): void {
-    while (this.#waiting.length > 0 && this.#inFlight < MOST_IN_FLIGHT) void this.#commit(this.#take());
+  get #isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#inFlight === 0 && this.#making === 0;
   }
 
-  async #commit(group: Waiting[]): Promise<void> {
+  #commitWhilePossible(): void {
+    while (this.#waiting.length > 0 && this.#inFlight < MOST_IN_FLIGHT) {
+      const group = this.#take();
+      if (group.length > 0) void this.#commit(group);
+    }
+  }
+
+  async #commit(group: Made[]): Promise<void> {
     this.#inFlight++;
     try {
       const results = await this.#send(group.map(({ write }) => write));
@@ -127,17 +145,46 @@ export class GroupCommit {
     }
     this.#inFlight--;
     this.#commitWhilePossible();
-    if (this.#inFlight === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    this.#tellIdle();
   }
 
-  #take(): Waiting[] {
+  #tellIdle(): void {
+    if (this.#isIdle) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #take(): Made[] {
+    const group: Made[] = [];
     let bytes = 0;
-    let count = 0;
-    while (count < this.#waiting.length && count < MAX_WRITES && (count === 0 || bytes < MAX_BYTES)) {
-      bytes += writeBytes(this.#waiting[count]!.write);
-      count++;
+    let taken = 0;
+    for (const waiting of this.#waiting) {
+      if (group.length >= MAX_WRITES || bytes >= MAX_BYTES) break;
+      taken++;
+      const write = this.#make(waiting);
+      if (!write) continue;
+      bytes += writeBytes(write);
+      group.push({ write, resolve: waiting.resolve, reject: waiting.reject });
     }
-    return this.#waiting.splice(0, count);
+    this.#waiting.splice(0, taken);
+    return group;
+  }
+
+  /** @returns undefined when the write could not be made, or takes longer: then it comes back by itself */
+  #make(waiting: Waiting): BufferWrite | undefined {
+    const { source, resolve, reject } = waiting;
+    if (typeof source !== 'function') return source;
+    try {
+      const write = source();
+      if (!(write instanceof Promise)) return write;
+      this.#making++;
+      const again = (made: BufferWrite) => this.#add({ source: made, resolve, reject });
+      void write.then(again, reject).finally(() => {
+        this.#making--;
+        this.#tellIdle();
+      });
+    } catch (error) {
+      reject(error as Error);
+    }
+    return undefined;
   }
 
   #send(writes: readonly BufferWrite[]): Promise<PutResult[]> {

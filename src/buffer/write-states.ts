@@ -36,8 +36,9 @@ export class WriteStates {
     if (!database) return undefined;
     const { entity: name, key, version } = receipt;
     const entity = this.#registry.get(name);
-    const [pending] = await this.#buffer.fetch(name, [key]);
-    if (pending?.entries.some((entry) => entry.version === version)) {
+    const [pending] = await this.#buffer.fetch(name, await this.#buffer.entryKeys(name, [key]));
+    // What is bundled is written once: alone in its entry later, its version is another, and it is the same write.
+    if (pending && (entity.bundled || pending.entries.some((entry) => entry.version === version))) {
       const state: WriteState = pending.state === 'dirty' ? 'buffered' : pending.state;
       return { state, database };
     }

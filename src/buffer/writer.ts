@@ -27,7 +27,7 @@ const REFUSED_BESIDE: RefusalReason = {
 type Put = (options: PutOptions) => Promise<Receipt>;
 
 /** Options of a caller; repairs have their own way into the buffer. */
-export type WriteOptions = Omit<PutOptions, 'isRepair'>;
+export type WriteOptions = Omit<PutOptions, 'isRepair' | 'isAlone'>;
 
 /**
  * The way in for services: takes a document's unique values, puts it into the buffer and, where it must not wait there, has it
@@ -79,16 +79,26 @@ export class Writer {
    * @throws ValueTakenError naming the column whose value another document holds
    * @throws WriteRefusedError, FlushPendingError when it was to go through and the database refuses it or is away
    */
-  async put(entityName: string, document: Document, options: WriteOptions = {}): Promise<WriteReceipt> {
+  put(entityName: string, document: Document, options: WriteOptions = {}): Promise<WriteReceipt> {
     const entity = this.#registry.get(entityName);
     const put = (only: PutOptions) => this.#buffer.put(entityName, document, only);
-    const taken = entity.uniques && !options.isTombstone ? await this.#reservations.take(entity, document) : undefined;
+    const write = () => this.#write(entity, () => keyOf(entity, document), put, options);
+    return entity.uniques && !options.isTombstone ? this.#reserved(entity, document, write) : write();
+  }
+
+  /** Holds the document's unique values while it is written. */
+  async #reserved(
+    entity: EntityDefinition,
+    document: Document,
+    write: () => Promise<WriteReceipt>,
+  ): Promise<WriteReceipt> {
+    const taken = await this.#reservations.take(entity, document);
     try {
-      const receipt = await this.#write(entity, () => keyOf(entity, document), put, options);
-      await taken?.confirm();
+      const receipt = await write();
+      await taken.confirm();
       return receipt;
     } catch (error) {
-      await taken?.giveBack().catch(() => {}); // it ends by itself within a minute
+      await taken.giveBack().catch(() => {}); // it ends by itself within a minute
       throw error;
     }
   }
@@ -109,7 +119,7 @@ export class Writer {
     if (entity.durability === 'committed' || this.#isBufferShut()) {
       // Events of a write that may be refused wait for it. When they are lost, so is the answer: the request comes again.
       const { events = [], ...rest } = options;
-      const receipt = await this.#through(entity, key(), () => put(rest));
+      const receipt = await this.#through(entity, key(), () => put({ ...rest, isAlone: true }));
       if (events.length > 0) await this.#eventLog.append(events);
       return receipt;
     }

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { PackError } from '../buffer/packer.ts';
+import { PackError } from '../buffer/pack-buffer.ts';
 import { ValueTakenError } from '../buffer/reservations.ts';
 import { StaleVersionError } from '../buffer/write-buffer.ts';
 import { WriteRefusedError } from '../buffer/writer.ts';

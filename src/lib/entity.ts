@@ -130,6 +130,11 @@ export interface EntityDefinition {
   parents?: readonly ParentLink[];
   /** Pending writes can be listed by these columns without a scan (I4); they never change in a document's life. */
   relations?: readonly string[];
+  /**
+   * Documents are appended and never changed, and stand alone: those that one commit takes share a payload, at a fraction of
+   * the cost of one each. They become rows of their own, and each is refused by itself.
+   */
+  bundled?: boolean;
   /** Values that one document alone may hold; reserved in Redis until the row is stored (DESIGN §3.10). */
   uniques?: readonly string[];
   /** Rises when `columns` change their meaning; payloads of older shapes are lifted by `upcast`. */
@@ -169,6 +174,14 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
     // Reads leave deleted rows out by it, and a batch must write it for rows that come back.
     if (sink.softDelete && columns[sink.softDelete]?.type !== 'timestamptz')
       fail(`column ${sink.softDelete} is not declared as an instant`);
+  }
+  if (definition.bundled) {
+    if (definition.kind !== 'document') fail('only documents are bundled');
+    const { parents, relations, uniques } = definition;
+    if (parents ?? relations ?? uniques) fail('a bundled document has no parents, relations or unique values');
+    if (definition.lane === 'urgent' || definition.durability === 'committed') fail('bundled documents can wait');
+    // Keys of bundles begin with a character that no such value has, see src/buffer/keys.ts.
+    if (columns[key[0]!]!.type === 'text') fail('the key of a bundled document does not begin with a text');
   }
   if (definition.kind === 'sheet' && definition.uniques) fail('a sheet has no unique values');
   if (definition.kind === 'sheet' && !fields) fail('a sheet declares its fields');

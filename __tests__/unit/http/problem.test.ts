@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PackError } from '../../../src/buffer/packer.ts';
+import { PackError } from '../../../src/buffer/pack-buffer.ts';
 import { ValueTakenError } from '../../../src/buffer/reservations.ts';
 import { StaleVersionError } from '../../../src/buffer/write-buffer.ts';
 import { NotFoundError } from '../../../src/errors/catalogue.ts';

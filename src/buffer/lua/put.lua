@@ -5,6 +5,7 @@
 -- waiting entry becomes dirty again and its failure record moves to the resolved list as superseded; a prefix that
 -- says failed (a repair) keeps it set aside as it is, and is refused when nothing is set aside any more. All or nothing a
 -- write; a refused write does not touch its neighbours.
+-- A bundle (src/buffer/bundle.ts) is always new and counts for all its documents, by the first byte of its payload.
 -- Events of a write join the shard's events with it, and whoever delivers them is told.
 -- KEYS: 1 clock, 2 counters, 3 resolved, 4 events, then those that ARGV refers to by position
 -- ARGV: 1 the writes, packed one after another (src/buffer/byte-writer.ts):
@@ -94,7 +95,8 @@ while at <= #packed do
         raw_delta[entity] = (raw_delta[entity] or 0) - read_raw_bytes(old)
         stored_delta[entity] = (stored_delta[entity] or 0) - #old
       else
-        entries_new[entity] = (entries_new[entity] or 0) + 1
+        if is_bundle(put.prefix) then writes = string.byte(put.payload, 1) end
+        entries_new[entity] = (entries_new[entity] or 0) + writes
       end
       if first < oldest then oldest = first end
       local entry = write_entry(put.prefix, version, math.ceil((write_ms - first) / 1000), writes, put.raw, put.payload)
