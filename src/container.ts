@@ -80,7 +80,8 @@ export function createContainer({
   observed.watch(engine);
 
   const { redis, keys, keptCache } = engine;
-  const school = new School({ knex: reader, cache: keptCache });
+  // Not the replica: what a change has just made stale is loaded again at once.
+  const school = new School({ knex, cache: keptCache, clock });
   const tokens = new Tokens(loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log }));
   const store = new AuthStore(knex);
   const sessions = new Sessions({
