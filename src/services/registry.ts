@@ -26,9 +26,16 @@ import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
+import { EnrolmentService } from './school/enrolment-service.ts';
 import { Files } from './school/files.ts';
+import { GuardianService } from './school/guardian-service.ts';
 import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
+import { SchoolCaches } from './school/school-caches.ts';
+import { StudentService } from './school/student-service.ts';
+import { StudentStore } from './school/student-store.ts';
+import { createStudentRoutes } from './school/students.routes.ts';
+import { WriteThrough } from './write-through.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
 export const entities: readonly EntityDefinition[] = [
@@ -50,9 +57,10 @@ export interface ServiceDeps {
 }
 
 /** Builds the services and gathers their routes. */
-export function createServices({ engine, knex, db, school, authStore }: ServiceDeps): { routes: Route[] } {
+export function createServices({ engine, knex, db, school, authStore, log }: ServiceDeps): { routes: Route[] } {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
+  const writes = new WriteThrough({ knex, activity });
   const files = new Files(knex);
   const homeworkStore = new HomeworkStore({ knex, cache });
   const homework = new HomeworkService({ buffer, writer, reader, store: homeworkStore, school, files, activity });
@@ -69,11 +77,17 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
   const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
   const reports = new AttendanceReports({ marks, school });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
+  const caches = new SchoolCaches({ knex, school, cache: engine.keptCache });
+  const studentStore = new StudentStore(knex);
+  const enrolment = new EnrolmentService({ writes, store: studentStore, caches, obligations: [], log });
+  const guardians = new GuardianService({ writes, store: studentStore, caches });
+  const students = new StudentService({ writes, store: studentStore, school, caches, enrolment, guardians, files });
   const operations = new OperationsService({ engine, activity });
   return {
     routes: [
       ...createProfileRoutes({ profiles }),
       ...createSchoolRoutes({ school }),
+      ...createStudentRoutes({ students, enrolment, guardians }),
       ...createHomeworkRoutes({ homework, submissions }),
       ...createAttendanceRoutes({ sheets, reports }),
       ...createActivityLogRoutes({ activity }),
