@@ -6,6 +6,7 @@ import { createAdminQueues } from './http/admin-queues.ts';
 import { createApp } from './http/app.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { Limiter } from './http/limiter.ts';
+import { createObjectLinks, OBJECTS_PATH } from './http/object-links.ts';
 import { createReadiness } from './http/readiness.ts';
 import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
@@ -22,6 +23,9 @@ import { Tokens } from './services/auth/tokens.ts';
 import { createServices, entities } from './services/registry.ts';
 import { School } from './services/school/school.ts';
 import { createMongo } from './stores/mongo/connect.ts';
+import { LinkSigner } from './stores/objects/link-signer.ts';
+import { LocalObjects } from './stores/objects/local-objects.ts';
+import { S3Objects } from './stores/objects/s3-objects.ts';
 import { createPostgres, createPostgresReader } from './stores/postgres/connect.ts';
 
 export interface ContainerOptions {
@@ -82,7 +86,14 @@ export function createContainer({
   const { redis, keys, keptCache } = engine;
   // Not the replica: what a change has just made stale is loaded again at once.
   const school = new School({ knex, cache: keptCache, clock });
-  const tokens = new Tokens(loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log }));
+  const signingKeys = loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log });
+  const tokens = new Tokens(signingKeys);
+  const links = new LinkSigner(
+    signingKeys.map(({ secret }) => secret),
+    OBJECTS_PATH,
+  );
+  const local = config.objects.s3 ? undefined : new LocalObjects({ folder: config.objects.folder, links });
+  const objects = local ?? new S3Objects(config.objects.s3!);
   const store = new AuthStore(knex);
   const sessions = new Sessions({
     store,
@@ -92,7 +103,7 @@ export function createContainer({
   });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
   const auth = new AuthService({ store, guard, tokens, sessions, log });
-  const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
+  const services = createServices({ engine, knex, db, school, authStore: store, objects, clock, log });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
   const app = createApp({
@@ -114,6 +125,7 @@ export function createContainer({
       },
       authenticate: (authorization) => sessions.authenticate(authorization, clock.now().getTime()),
     }),
+    ...(local ? { objectLinks: createObjectLinks({ objects: local, links, clock, log }) } : {}),
     trustedProxies: config.http.trustedProxies,
     clock,
     log,
