@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
 import type { Log } from '../lib/log.ts';
 import type { Route } from '../lib/route.ts';
+import type { ObjectStore } from '../stores/objects/object-store.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
@@ -17,6 +18,7 @@ import { SheetService } from './attendance/sheet-service.ts';
 import type { AuthStore } from './auth/auth-store.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
 import { createHomeworkRoutes } from './homework/homework.routes.ts';
+import { HomeworkFiles } from './homework/homework-files.ts';
 import { HomeworkService } from './homework/homework-service.ts';
 import { HomeworkStore } from './homework/homework-store.ts';
 import { homeworkSubmissionEntity } from './homework/homework-submission.entity.ts';
@@ -27,6 +29,9 @@ import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
 import { EnrolmentService } from './school/enrolment-service.ts';
+import { FileService } from './school/file-service.ts';
+import { FileStore } from './school/file-store.ts';
+import { createFileRoutes } from './school/files.routes.ts';
 import { Files } from './school/files.ts';
 import { GuardianService } from './school/guardian-service.ts';
 import { createSchoolRoutes } from './school/school.routes.ts';
@@ -52,12 +57,15 @@ export interface ServiceDeps {
   db: Db;
   school: School;
   authStore: AuthStore;
+  objects: ObjectStore;
   clock: Clock;
   log: Log;
 }
 
 /** Builds the services and gathers their routes. */
-export function createServices({ engine, knex, db, school, authStore, log }: ServiceDeps): { routes: Route[] } {
+export function createServices({ engine, knex, db, school, authStore, objects, log }: ServiceDeps): {
+  routes: Route[];
+} {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
   const writes = new WriteThrough({ knex, activity });
@@ -82,11 +90,24 @@ export function createServices({ engine, knex, db, school, authStore, log }: Ser
   const enrolment = new EnrolmentService({ writes, store: studentStore, caches, obligations: [], log });
   const guardians = new GuardianService({ writes, store: studentStore, caches });
   const students = new StudentService({ writes, store: studentStore, school, caches, enrolment, guardians, files });
+  const homeworkFiles = new HomeworkFiles({ buffer, store: homeworkStore, homework, submissions });
+  const fileService = new FileService({
+    writes,
+    store: new FileStore(knex),
+    objects,
+    readers: {
+      homework: (viewer, fileId) => homeworkFiles.mayReadGiven(viewer, fileId),
+      submission: (viewer, fileId) => homeworkFiles.mayReadHandedIn(viewer, fileId),
+      // Pictures of people stand beside their names, which everybody here sees.
+      avatar: async () => true,
+    },
+  });
   const operations = new OperationsService({ engine, activity });
   return {
     routes: [
       ...createProfileRoutes({ profiles }),
       ...createSchoolRoutes({ school }),
+      ...createFileRoutes({ files: fileService }),
       ...createStudentRoutes({ students, enrolment, guardians }),
       ...createHomeworkRoutes({ homework, submissions }),
       ...createAttendanceRoutes({ sheets, reports }),
