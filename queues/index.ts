@@ -1,5 +1,6 @@
 import { type ConnectionOptions, Queue } from 'bullmq';
 import type { BatchResult } from '../src/buffer/batch-writer.ts';
+import { IMPORTS, type ImportData, type ImportResult } from './imports.queue.ts';
 import { SYNC, type SyncData } from './sync.queue.ts';
 import { WRITE_BATCHES, type WriteBatchData } from './write-batches.queue.ts';
 import { WRITE_POINTERS, type WritePointerData } from './write-pointers.queue.ts';
@@ -9,6 +10,7 @@ export interface Queues {
   [WRITE_POINTERS]: Queue<WritePointerData>;
   [SYNC]: Queue<SyncData>;
   [WRITE_BATCHES]: Queue<WriteBatchData, BatchResult>;
+  [IMPORTS]: Queue<ImportData, ImportResult>;
 }
 
 /**
@@ -29,6 +31,7 @@ export function createQueues(
     [WRITE_POINTERS]: create<WritePointerData>(WRITE_POINTERS),
     [SYNC]: create<SyncData>(SYNC),
     [WRITE_BATCHES]: create<WriteBatchData, BatchResult>(WRITE_BATCHES),
+    [IMPORTS]: create<ImportData, ImportResult>(IMPORTS),
   };
 }
 

@@ -42,6 +42,8 @@ export interface Container {
   observed: EngineMetrics;
   db: Db;
   app: Express;
+  /** What the services do for jobs. */
+  jobs: ReturnType<typeof createServices>['jobs'];
   /** Closes queues, then stores; what is in memory only has been written by then. */
   close(): Promise<void>;
 }
@@ -137,6 +139,7 @@ export function createContainer({
     observed,
     db,
     app,
+    jobs: services.jobs,
     async close() {
       limiter.close();
       idempotency.close();

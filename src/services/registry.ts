@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { Db } from 'mongodb';
+import { IMPORTS } from '../../queues/imports.queue.ts';
 import type { Engine } from '../engine.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
@@ -23,6 +24,10 @@ import { HomeworkService } from './homework/homework-service.ts';
 import { HomeworkStore } from './homework/homework-store.ts';
 import { homeworkSubmissionEntity } from './homework/homework-submission.entity.ts';
 import { SubmissionService } from './homework/submission-service.ts';
+import { ImportService } from './imports/import-service.ts';
+import { createImportRoutes } from './imports/imports.routes.ts';
+import { createStudentImport, studentColumnOf } from './imports/student-import.ts';
+import { createUserImport, userColumnOf } from './imports/user-import.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
@@ -62,10 +67,8 @@ export interface ServiceDeps {
   log: Log;
 }
 
-/** Builds the services and gathers their routes. */
-export function createServices({ engine, knex, db, school, authStore, objects, log }: ServiceDeps): {
-  routes: Route[];
-} {
+/** Builds the services and gathers their routes, and what they do for jobs. */
+export function createServices({ engine, knex, db, school, authStore, objects, clock, log }: ServiceDeps) {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
   const writes = new WriteThrough({ knex, activity });
@@ -102,17 +105,31 @@ export function createServices({ engine, knex, db, school, authStore, objects, l
       avatar: async () => true,
     },
   });
+  const imports = new ImportService({
+    queue: engine.queues[IMPORTS],
+    files: fileService,
+    activity,
+    targets: {
+      users: { rows: createUserImport({ knex, writes }), columnOf: userColumnOf },
+      students: { rows: createStudentImport({ knex, school, students }), columnOf: studentColumnOf },
+    },
+    clock,
+  });
   const operations = new OperationsService({ engine, activity });
   return {
     routes: [
       ...createProfileRoutes({ profiles }),
       ...createSchoolRoutes({ school }),
       ...createFileRoutes({ files: fileService }),
+      ...createImportRoutes({ imports }),
       ...createStudentRoutes({ students, enrolment, guardians }),
       ...createHomeworkRoutes({ homework, submissions }),
       ...createAttendanceRoutes({ sheets, reports }),
       ...createActivityLogRoutes({ activity }),
       ...createOperationsRoutes({ operations }),
-    ],
+    ] satisfies Route[],
+    jobs: {
+      runImport: imports.run.bind(imports),
+    },
   };
 }
