@@ -6,6 +6,7 @@ import type { Row } from './rows.ts';
 import { SCALES, type Scale } from './scale.ts';
 import { schoolRows } from './school.ts';
 import { createSchoolYear, schoolDayRows, termRows, yearRows } from './school-year.ts';
+import { createTimetable } from './timetable.ts';
 
 export interface SchoolDataOptions {
   scale: Scale;
@@ -36,6 +37,7 @@ export function createSchoolData({ scale, today, passwordHash }: SchoolDataOptio
     ['classes', structure.rows.classes],
     ['subjects', structure.rows.subjects],
     ['class_subjects', structure.rows.class_subjects],
+    ['timetable_slots', createTimetable(structure)],
     ['enrollments', structure.rows.enrollments],
     ['files', homework.files],
     ['homework', homework.homework],
