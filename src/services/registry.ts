@@ -15,6 +15,7 @@ import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
 import { AttendanceMarks } from './attendance/attendance-marks.ts';
 import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
+import { storeSheets } from './attendance/pending-sheets.ts';
 import { SheetService } from './attendance/sheet-service.ts';
 import type { AuthStore } from './auth/auth-store.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
@@ -33,18 +34,24 @@ import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
+import { ClassService } from './school/class-service.ts';
+import { ClassSubjectService } from './school/class-subject-service.ts';
+import { createClassRoutes } from './school/classes.routes.ts';
 import { EnrolmentService } from './school/enrolment-service.ts';
 import { FileService } from './school/file-service.ts';
 import { FileStore } from './school/file-store.ts';
 import { createFileRoutes } from './school/files.routes.ts';
 import { Files } from './school/files.ts';
 import { GuardianService } from './school/guardian-service.ts';
-import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
 import { SchoolCaches } from './school/school-caches.ts';
+import { createStructureRoutes } from './school/structure.routes.ts';
 import { StudentService } from './school/student-service.ts';
 import { StudentStore } from './school/student-store.ts';
 import { createStudentRoutes } from './school/students.routes.ts';
+import { SubstitutionService } from './school/substitution-service.ts';
+import { TimetableService } from './school/timetable-service.ts';
+import { YearService } from './school/year-service.ts';
 import { WriteThrough } from './write-through.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
@@ -89,6 +96,21 @@ export function createServices({ engine, knex, db, school, authStore, objects, c
   const reports = new AttendanceReports({ marks, school });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
   const caches = new SchoolCaches({ knex, school, cache: engine.keptCache });
+  const years = new YearService({
+    writes,
+    knex,
+    caches,
+    flushSheets: (from, to) => storeSheets(engine, from, to),
+  });
+  const classes = new ClassService({ writes, knex, school, caches });
+  const subjects = new ClassSubjectService({
+    writes,
+    knex,
+    caches,
+    hasPendingWork: async (ids) => (await buffer.pendingOf('homework', 'class_subject_id', ids)).length > 0,
+  });
+  const timetables = new TimetableService({ writes, knex });
+  const substitutions = new SubstitutionService({ writes, school, caches });
   const studentStore = new StudentStore(knex);
   const enrolment = new EnrolmentService({ writes, store: studentStore, caches, obligations: [], log });
   const guardians = new GuardianService({ writes, store: studentStore, caches });
@@ -119,7 +141,8 @@ export function createServices({ engine, knex, db, school, authStore, objects, c
   return {
     routes: [
       ...createProfileRoutes({ profiles }),
-      ...createSchoolRoutes({ school }),
+      ...createStructureRoutes({ school, years, classes }),
+      ...createClassRoutes({ school, classes, subjects, timetables, substitutions }),
       ...createFileRoutes({ files: fileService }),
       ...createImportRoutes({ imports }),
       ...createStudentRoutes({ students, enrolment, guardians }),
