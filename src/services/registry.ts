@@ -109,7 +109,7 @@ export function createServices({ engine, knex, db, school, authStore, objects, c
     caches,
     hasPendingWork: async (ids) => (await buffer.pendingOf('homework', 'class_subject_id', ids)).length > 0,
   });
-  const timetables = new TimetableService({ writes, knex });
+  const timetables = new TimetableService({ writes, knex, caches });
   const substitutions = new SubstitutionService({ writes, school, caches });
   const studentStore = new StudentStore(knex);
   const enrolment = new EnrolmentService({ writes, store: studentStore, caches, obligations: [], log });

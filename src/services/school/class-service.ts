@@ -2,7 +2,8 @@ import type { Knex } from 'knex';
 import { HasDataError, NotFoundError } from '../../errors/catalogue.ts';
 import { type Caller, FIRST_VERSION, NEXT_VERSION, type WriteThrough } from '../write-through.ts';
 import { seatsTaken } from './enrolment-service.ts';
-import { SCHOOL_COPIES, type School } from './school.ts';
+import { isStored } from './repeated.ts';
+import { SCHOOL_COPIES, type School, type SchoolClass } from './school.ts';
 import type { SchoolCaches } from './school-caches.ts';
 import { lockClass, requireStaff, usersOfStaff } from './teaching.ts';
 
@@ -52,12 +53,12 @@ export class ClassService {
     this.#caches = deps.caches;
   }
 
-  /** By grade and section; of the current year unless another is named. */
+  /** By grade and section. The current year's are kept, and there while the database is away. */
   async list(yearId: string | undefined): Promise<ClassRow[]> {
+    if (yearId === undefined) return (await this.#school.classes()).map(rowOf);
     const result = await this.#knex.raw(
-      `SELECT ${CLASS} FROM classes
-       WHERE academic_year_id = coalesce(CAST(:yearId AS uuid), (SELECT id FROM academic_years WHERE is_current)) ORDER BY grade, section`,
-      { yearId: yearId ?? null },
+      `SELECT ${CLASS} FROM classes WHERE academic_year_id = ? ORDER BY grade, section`,
+      [yearId],
     );
     return result.rows;
   }
@@ -73,6 +74,7 @@ export class ClassService {
     const { row, users } = await this.#writes.run(
       caller,
       async ({ knex, emit, record }) => {
+        if (await isStored(knex, 'classes', id)) return { row: await findClass(knex, id), users: [] };
         const year = await knex.raw('SELECT 1 FROM academic_years WHERE id = ?', [fields.academic_year_id]);
         if (!year.rows[0])
           throw new NotFoundError({ errors: [{ pointer: '/academic_year_id', detail: 'is not a year' }] });
@@ -131,6 +133,7 @@ export class ClassService {
     await this.#writes.run(
       caller,
       async ({ knex, record }) => {
+        if (await isStored(knex, 'subjects', row.id)) return;
         await knex('subjects').insert(row);
         record({ service: 'auth', action: 'subject.create', entity: { type: 'subject', id: row.id }, after: fields });
       },
@@ -159,6 +162,12 @@ export class ClassService {
     return row;
   }
 }
+
+const rowOf = ({ academicYearId, homeroomStaffId, ...rest }: SchoolClass): ClassRow => ({
+  ...rest,
+  academic_year_id: academicYearId,
+  homeroom_staff_id: homeroomStaffId,
+});
 
 async function findClass(knex: Knex, id: string): Promise<ClassRow> {
   const result = await knex.raw(`SELECT ${CLASS} FROM classes WHERE id = ?`, [id]);

@@ -95,7 +95,7 @@ export class ClassSubjectService {
       const concerned = moved.flatMap((id) => [before.get(id) ?? null, after.get(id) ?? null]);
       return { subjects: now, version: touched.rows[0].version, users: await usersOfStaff(knex, concerned) };
     });
-    await this.#caches.forget({ copies: [SCHOOL_COPIES.classSubjects], users });
+    await this.#caches.forget({ copies: [SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects], users });
     return { subjects, version };
   }
 

@@ -70,9 +70,14 @@ export class EnrolmentService {
     wanted: NewEnrolment,
     ifMatch?: number,
   ): Promise<{ enrolment: EnrolmentRow; version: number }> {
+    const id = caller.newId();
+    const known = (await this.#store.enrolments(studentId)).find((enrolment) => enrolment.id === id);
+    const before = known && (await this.#store.find(studentId, wanted.startsOn));
+    // By the same request, whose answer was lost.
+    if (known && before) return { enrolment: known, version: before.version };
     const { placed, version, student } = await this.#writes.run(caller, async (change) => {
       const locked = await this.lock(change.knex, studentId, wanted.startsOn, ifMatch);
-      const done = await this.place(caller, change, locked, wanted);
+      const done = await this.place(id, change, locked, wanted);
       change.record({
         service: 'auth',
         action: 'student.enrol',
@@ -98,6 +103,10 @@ export class EnrolmentService {
     ifMatch?: number,
   ): Promise<{ student: StudentRow; open: OpenItems }> {
     const { student, classes } = await this.#writes.run(caller, async ({ knex, emit, record }) => {
+      const has = await this.#store.find(studentId, leftOn, knex);
+      // Said again, as after an answer that was lost.
+      if (has?.status === 'left' && has.leftOn === leftOn && has.leaveReason === reason)
+        return { student: has, classes: [] };
       const locked = await this.lock(knex, studentId, leftOn, ifMatch);
       if (leftOn < locked.admittedOn) {
         throw new UnprocessableError({ errors: [{ pointer: '/left_on', detail: 'is before the admission' }] });
@@ -141,9 +150,9 @@ export class EnrolmentService {
     return student;
   }
 
-  /** Enrols a locked student inside a change of the caller's. @throws as `enrol` does */
+  /** Enrols a locked student inside a change of the caller's. @param id of the new row @throws as `enrol` does */
   async place(
-    caller: Caller,
+    id: string,
     { knex, emit }: Change,
     student: Pick<StudentRow, 'id' | 'admittedOn'>,
     { classId, startsOn }: NewEnrolment,
@@ -153,7 +162,6 @@ export class EnrolmentService {
     if (startsOn < student.admittedOn) throw outside('is before the admission');
     const from = await closeRunning(knex, student.id, classId, startsOn);
     await requireSeat(knex, classId, target.capacity, startsOn);
-    const id = caller.newId();
     // Numbers of those who left are not given again: a class list of any day has each number once.
     const result = await knex.raw(
       `INSERT INTO enrollments (id, student_id, class_id, roll_no, starts_on)

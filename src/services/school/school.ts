@@ -42,6 +42,28 @@ export interface SchoolDay {
   reason: string | null;
 }
 
+export interface Term {
+  id: string;
+  academicYearId: string;
+  seq: number;
+  name: string;
+  startsOn: string;
+  endsOn: string;
+  lockedAt: string | null;
+}
+
+export interface SchoolClass {
+  id: string;
+  academicYearId: string;
+  name: string;
+  grade: number;
+  section: string;
+  capacity: number;
+  homeroomStaffId: string | null;
+  room: string | null;
+  version: number;
+}
+
 /** Tunables of DOMAIN §5; `schools.settings` may override each. */
 export interface SchoolSettings {
   edit_window_days: number;
@@ -170,22 +192,21 @@ export class School {
     return new Map(leaves.filter((leave) => covers(leave, on)).map(({ studentId, part }) => [studentId, part]));
   }
 
-  terms(): Promise<
-    { id: string; name: string; startsOn: string; endsOn: string; lockedAt: string | null; academicYearId: string }[]
-  > {
+  terms(): Promise<Term[]> {
     return this.#get(SCHOOL_COPIES.terms, REFERENCE_SECONDS, async () => {
       const result = await this.#knex.raw(
-        `SELECT t.id, t.name, t.starts_on AS "startsOn", t.ends_on AS "endsOn", t.locked_at AS "lockedAt", t.academic_year_id AS "academicYearId"
+        `SELECT t.id, t.seq, t.name, t.starts_on AS "startsOn", t.ends_on AS "endsOn", t.locked_at AS "lockedAt", t.academic_year_id AS "academicYearId"
          FROM terms t JOIN academic_years y ON y.id = t.academic_year_id WHERE y.is_current ORDER BY t.seq`,
       );
       return result.rows;
     });
   }
 
-  classes(): Promise<{ id: string; name: string; grade: number; section: string; homeroomStaffId: string | null }[]> {
+  classes(): Promise<SchoolClass[]> {
     return this.#get(SCHOOL_COPIES.classes, REFERENCE_SECONDS, async () => {
       const result = await this.#knex.raw(
-        `SELECT c.id, c.name, c.grade, c.section, c.homeroom_staff_id AS "homeroomStaffId"
+        `SELECT c.id, c.academic_year_id AS "academicYearId", c.name, c.grade, c.section, c.capacity, c.homeroom_staff_id AS "homeroomStaffId",
+                c.room, c.version
          FROM classes c JOIN academic_years y ON y.id = c.academic_year_id WHERE y.is_current ORDER BY c.grade, c.section`,
       );
       return result.rows;

@@ -4,7 +4,7 @@ import { idParams, isoInstant, line, schoolDate, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { created, defineRoute, ok, type Route, stored } from '../../lib/route.ts';
 import type { ClassService, SubjectFields } from './class-service.ts';
-import type { School } from './school.ts';
+import type { School, Term } from './school.ts';
 import type { TermFields, TermRow, YearFields, YearService } from './year-service.ts';
 
 const SERVICE = 'auth';
@@ -54,6 +54,18 @@ const toTerm = ({ id, academic_year_id, seq, name, starts_on, ends_on, locked_at
   ends_on,
   locked_at,
 });
+
+/** The current year's are kept, and there while the database is away. */
+const toCurrentTerm = ({ id, academicYearId, seq, name, startsOn, endsOn, lockedAt }: Term) =>
+  toTerm({
+    id,
+    academic_year_id: academicYearId,
+    seq,
+    name,
+    starts_on: startsOn,
+    ends_on: endsOn,
+    locked_at: lockedAt,
+  });
 
 export const createStructureRoutes = ({
   school,
@@ -138,7 +150,10 @@ export const createStructureRoutes = ({
       access: read,
       query: Joi.object<{ academic_year_id?: string }>({ academic_year_id: uuid }),
       response: Joi.array().items(termView),
-      handle: async ({ query }) => ok((await years.terms(query.academic_year_id)).map(toTerm)),
+      async handle({ query: { academic_year_id } }) {
+        if (academic_year_id) return ok((await years.terms(academic_year_id)).map(toTerm));
+        return ok((await school.terms()).map(toCurrentTerm));
+      },
     }),
     defineRoute<Id>({
       method: 'GET',

@@ -112,6 +112,8 @@ export class StudentService {
     const { guardians, class_id: classId, starts_on, admitted_on, ...fields } = input;
     const today = await this.#school.today();
     const admittedOn = admitted_on ?? today;
+    const known = await this.#store.find(id, today);
+    if (known) return this.#whole(known); // by the same request, whose answer was lost
     await this.#requirePhoto(caller, fields.photo_file_id);
     const detail = await this.#writes.run(
       caller,
@@ -125,7 +127,7 @@ export class StudentService {
         await this.#guardians.link(caller, knex, id, guardians);
         if (classId) {
           const startsOn = starts_on ?? admittedOn;
-          await this.#enrolment.place(caller, change, { id, admittedOn }, { classId, startsOn });
+          await this.#enrolment.place(caller.newId(), change, { id, admittedOn }, { classId, startsOn });
         }
         record({
           service: 'auth',
@@ -185,12 +187,19 @@ export class StudentService {
       },
       UNIQUES,
     );
-    const [guardians, enrolments] = await Promise.all([this.#store.guardians(id), this.#store.enrolments(id)]);
+    const detail = await this.#whole(student);
+    const { guardians, enrolments } = detail;
     // Rosters, the student's login and those of its guardians hold its name.
     await this.#caches.forget({
       rosters: enrolments.map(({ classId }) => classId),
       users: [userId, ...guardians.map((guardian) => guardian.userId)],
     });
+    return detail;
+  }
+
+  async #whole(student: StudentRow): Promise<StudentDetail> {
+    const { id } = student;
+    const [guardians, enrolments] = await Promise.all([this.#store.guardians(id), this.#store.enrolments(id)]);
     return { student, sight: 'staff', guardians, enrolments };
   }
 

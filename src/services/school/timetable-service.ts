@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 import { NotFoundError } from '../../errors/catalogue.ts';
 import { type Caller, NEXT_VERSION, type WriteThrough } from '../write-through.ts';
+import { SCHOOL_COPIES } from './school.ts';
+import type { SchoolCaches } from './school-caches.ts';
 import { lockClass, requireNoClash } from './teaching.ts';
 
 export interface Slot {
@@ -28,10 +30,12 @@ export interface Timetable {
 export class TimetableService {
   readonly #writes: WriteThrough;
   readonly #knex: Knex;
+  readonly #caches: SchoolCaches;
 
-  constructor({ writes, knex }: { writes: WriteThrough; knex: Knex }) {
-    this.#writes = writes;
-    this.#knex = knex;
+  constructor(deps: { writes: WriteThrough; knex: Knex; caches: SchoolCaches }) {
+    this.#writes = deps.writes;
+    this.#knex = deps.knex;
+    this.#caches = deps.caches;
   }
 
   /** @throws NotFoundError */
@@ -47,7 +51,7 @@ export class TimetableService {
    * @throws NotFoundError for an unknown class or a class-subject of another, TeacherClashError, StaleVersionError
    */
   async replace(caller: Caller, classId: string, slots: readonly Slot[], ifMatch?: number): Promise<Timetable> {
-    return this.#writes.run(caller, async ({ knex, record }) => {
+    const timetable = await this.#writes.run(caller, async ({ knex, record }) => {
       const locked = await lockClass(knex, classId, ifMatch);
       const own = await knex.raw('SELECT id FROM class_subjects WHERE class_id = ?', [classId]);
       const ids = new Set((own.rows as { id: string }[]).map(({ id }) => id));
@@ -73,6 +77,9 @@ export class TimetableService {
       });
       return { slots: await slotsOf(knex, classId), version: changed.rows[0].version };
     });
+    // Its version is in the list of classes.
+    await this.#caches.forget({ copies: [SCHOOL_COPIES.classes] });
+    return timetable;
   }
 }
 

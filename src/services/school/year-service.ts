@@ -8,6 +8,7 @@ import {
 } from '../../errors/catalogue.ts';
 import { addDays } from '../../lib/clock.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
+import { isStored } from './repeated.ts';
 import { SCHOOL_COPIES } from './school.ts';
 import type { SchoolCaches } from './school-caches.ts';
 
@@ -57,13 +58,9 @@ export class YearService {
     this.#flushSheets = deps.flushSheets;
   }
 
-  /** In their order; of the current year unless another is named. */
-  async terms(yearId: string | undefined): Promise<TermRow[]> {
-    const result = await this.#knex.raw(
-      `SELECT ${TERM} FROM terms WHERE academic_year_id = coalesce(CAST(:yearId AS uuid), (SELECT id FROM academic_years WHERE is_current))
-       ORDER BY seq`,
-      { yearId: yearId ?? null },
-    );
+  /** Of any year, in their order. */
+  async terms(yearId: string): Promise<TermRow[]> {
+    const result = await this.#knex.raw(`SELECT ${TERM} FROM terms WHERE academic_year_id = ? ORDER BY seq`, [yearId]);
     return result.rows;
   }
 
@@ -77,6 +74,7 @@ export class YearService {
     return this.#changeYear(caller, 'create', async (knex) => {
       const row = { id: caller.newId(), ...fields };
       requireOrder(row, 1);
+      if (await isStored(knex, 'academic_years', row.id)) return row;
       if (fields.is_current) await knex.raw('UPDATE academic_years SET is_current = false WHERE is_current');
       await knex('academic_years').insert(row);
       return row;
@@ -109,6 +107,7 @@ export class YearService {
     return this.#changeTerm(caller, 'create', async (knex) => {
       const row: TermRow = { id: caller.newId(), academic_year_id, ...fields, locked_at: null };
       requireOrder(row, 0);
+      if (await isStored(knex, 'terms', row.id)) return row;
       await lockYear(knex, academic_year_id);
       await knex('terms').insert(row);
       return row;
