@@ -117,6 +117,27 @@ describe('importing students', () => {
     expect(await count('D')).toBe(0);
   });
 
+  it('links brothers and sisters to one guardian', async () => {
+    const guardian = 'Nila Rao,mother,+91 11111';
+    const job = await run(
+      [
+        HEADER,
+        `B1,Om Rao,2013-04-02,2025-06-02,,${guardian}`,
+        `B2,Pia Rao,2014-04-02,2025-06-02,,${guardian.replace('Nila', 'NILA')}`,
+        `B3,Ravi Rao,2014-04-02,2025-06-02,,Another Person,aunt,+91 11111`,
+      ].join('\n'),
+    );
+    expect(job.result).toMatchObject({ stored: 3, errors: [] });
+    const rows = await school.rows(
+      `SELECT g.full_name, count(*)::int AS children FROM student_guardians l JOIN guardians g ON g.id = l.guardian_id
+       WHERE g.phone = '+91 11111' GROUP BY g.id, g.full_name ORDER BY 2 DESC`,
+    );
+    expect(rows).toEqual([
+      { full_name: 'Nila Rao', children: 2 },
+      { full_name: 'Another Person', children: 1 },
+    ]);
+  });
+
   it('takes the mark that spreadsheets put before UTF-8, and letters of any script', async () => {
     const job = await run(`\ufeff${HEADER}\r\nU1,आशा वर्मा,2013-04-02,2025-06-02,,,,\r\n`);
     expect(job.result).toMatchObject({ rows: 1, stored: 1, errors: [] });

@@ -79,15 +79,17 @@ export class ImportService {
       after: { file_id: fileId, dry_run: isDryRun },
     });
     // A repeated request has the same id, and so adds nothing.
-    const job = await this.#queue.add(kind, data, { ...importOptions, jobId: id, timestamp: caller.now.getTime() });
-    return viewOf(job);
+    await this.#queue.add(kind, data, { ...importOptions, jobId: id, timestamp: caller.now.getTime() });
+    return this.job(caller, id);
   }
 
   /** @throws NotFoundError unless the caller asked for it, or is an admin */
   async job({ actor }: Pick<RequestContext, 'actor'>, id: string): Promise<JobView> {
+    // In this order: a job that ends in between is shown without its result, never as ended without one.
+    const state = await this.#queue.getJobState(id);
     const job: Job<ImportData, ImportResult> | undefined = await this.#queue.getJob(id);
     if (!job || (job.data.userId !== actor.userId && !actor.roles.includes('admin'))) throw new NotFoundError();
-    return viewOf(job);
+    return viewOf(job, state);
   }
 
   /**
@@ -155,15 +157,15 @@ function resultOf(rows: number, errors: RowError[]): ImportResult {
   return { rows, stored: rows - failed, failed, errors: listed, errorsLeftOff: errors.length - listed.length };
 }
 
-async function viewOf(job: Job<ImportData, ImportResult>): Promise<JobView> {
-  const state = await job.getState();
+function viewOf(job: Job<ImportData, ImportResult>, state: string): JobView {
   return {
     id: job.id!,
     data: job.data,
     state: state === 'active' || state === 'completed' || state === 'failed' ? state : 'waiting',
     progressBp: typeof job.progress === 'number' ? job.progress : 0,
     createdAt: new Date(job.timestamp).toISOString(),
-    finishedAt: job.finishedOn ? new Date(job.finishedOn).toISOString() : null,
+    finishedAt:
+      job.finishedOn && (state === 'completed' || state === 'failed') ? new Date(job.finishedOn).toISOString() : null,
     result: state === 'completed' ? job.returnvalue : null,
   };
 }

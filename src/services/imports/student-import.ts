@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { RowError } from '../../../queues/imports.queue.ts';
 import { seatsTaken } from '../school/enrolment-service.ts';
+import type { WantedGuardian } from '../school/guardian-service.ts';
 import type { School } from '../school/school.ts';
 import { newStudentBody } from '../school/student-schemas.ts';
 import type { NewStudent, StudentService } from '../school/student-service.ts';
@@ -34,7 +35,10 @@ export const studentColumnOf: ColumnOf = (pointer) =>
 
 type ClassIds = ReadonlyMap<string, string>;
 
-/** Students with one guardian, who becomes the primary one, and their class of this year by its name. */
+/**
+ * Students with one guardian, who becomes the primary one, and their class of this year by its name. Guardians may see the child
+ * and hear of it; that they may pay or fetch it is said afterwards.
+ */
 export function createStudentImport({
   knex,
   school,
@@ -86,9 +90,23 @@ export function createStudentImport({
     },
 
     async store(caller, { id, input }) {
-      await students.create(caller, input, id);
+      await students.create(caller, { ...input, guardians: await knownGuardians(knex, input.guardians) }, id);
     },
   };
+}
+
+/** Brothers and sisters share their guardian: whom the school knows by name and phone is not added again. */
+async function knownGuardians(knex: Knex, guardians: readonly WantedGuardian[]): Promise<WantedGuardian[]> {
+  return Promise.all(
+    guardians.map(async ({ full_name, phone, email, ...link }) => {
+      const result = await knex.raw(
+        'SELECT id FROM guardians WHERE phone = ? AND lower(full_name) = lower(?) ORDER BY id LIMIT 1',
+        [phone!, full_name!],
+      );
+      const known: string | undefined = result.rows[0]?.id;
+      return known ? { ...link, guardian_id: known } : { ...link, full_name, phone, email };
+    }),
+  );
 }
 
 async function taken(knex: Knex, rows: readonly ReadRow<NewStudent>[]): Promise<RowError[]> {
