@@ -38,6 +38,9 @@ export const phone = Joi.string()
   .pattern(/^\+?[0-9 ()-]{4,32}$/, 'phone number')
   .max(32);
 
+/** Any domain: a school's own may be known to nobody else. */
+export const email = Joi.string().email({ tlds: false }).max(254);
+
 /** A line of text: a name, a title. Neither empty nor only blanks. */
 export const line = (limit: number): Joi.StringSchema => Joi.string().trim().min(1).max(limit);
 

@@ -15,7 +15,7 @@ import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
 import { AttendanceMarks } from './attendance/attendance-marks.ts';
 import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
-import { storeSheets } from './attendance/pending-sheets.ts';
+import { storeSheets, storeSheetsOf } from './attendance/pending-sheets.ts';
 import { SheetService } from './attendance/sheet-service.ts';
 import type { AuthStore } from './auth/auth-store.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
@@ -24,6 +24,7 @@ import { HomeworkFiles } from './homework/homework-files.ts';
 import { HomeworkService } from './homework/homework-service.ts';
 import { HomeworkStore } from './homework/homework-store.ts';
 import { homeworkSubmissionEntity } from './homework/homework-submission.entity.ts';
+import { storeHomeworkOf } from './homework/pending-homework.ts';
 import { SubmissionService } from './homework/submission-service.ts';
 import { ImportService } from './imports/import-service.ts';
 import { createImportRoutes } from './imports/imports.routes.ts';
@@ -107,7 +108,9 @@ export function createServices({ engine, knex, db, school, authStore, objects, c
     writes,
     knex,
     caches,
-    hasPendingWork: async (ids) => (await buffer.pendingOf('homework', 'class_subject_id', ids)).length > 0,
+    storeWork: async (classId, ids) => {
+      await Promise.all([storeHomeworkOf(engine, ids), storeSheetsOf(engine, classId)]);
+    },
   });
   const timetables = new TimetableService({ writes, knex, caches });
   const substitutions = new SubstitutionService({ writes, school, caches });

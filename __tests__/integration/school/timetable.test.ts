@@ -146,6 +146,10 @@ describe('what is taught in a class', () => {
     expect((await admin('POST', '/homework', { body: given })).status).toBe(202);
     const back = () => admin('PUT', `/classes/${classes[0]}/subjects`, { body: { subjects: wanted(rows) } });
     expect(await back()).toMatchObject({ status: 409, body: { code: 'HAS_DATA' } });
+    // It was stored to find that out.
+    expect(await school.rows('SELECT title FROM homework WHERE class_subject_id = $1', [fresh.id])).toEqual([
+      { title: 'pending' },
+    ]);
     expect(await subjectsOf(classes[0]!)).toHaveLength(rows.length + 1);
   });
 

@@ -2,7 +2,7 @@ import Joi from 'joi';
 import type { Knex } from 'knex';
 import type { RowError } from '../../../queues/imports.queue.ts';
 import type { Role } from '../../lib/actor.ts';
-import { phone, schoolDate, line as textLine } from '../../lib/joi.ts';
+import { email, phone, schoolDate, line as textLine } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { FIRST_VERSION, type WriteThrough } from '../write-through.ts';
 import { type ColumnOf, type ImportRows, judge, type ReadRow, repeated } from './import-kind.ts';
@@ -52,7 +52,7 @@ const schema = Joi.object<NewStaff>({
   designation: textLine(staff.designation).required(),
   joined_on: schoolDate.required(),
   department: textLine(staff.department).default(null),
-  email: Joi.string().email().max(users.email).default(null),
+  email: email.default(null),
   phone: phone.default(null),
 });
 

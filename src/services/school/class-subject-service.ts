@@ -19,8 +19,8 @@ export interface ClassSubjectRow extends WantedSubject {
   version: number;
 }
 
-/** Whether buffered rows name one of these class-subjects: the table does not know of them yet. */
-export type HasPendingWork = (classSubjectIds: readonly string[]) => Promise<boolean>;
+/** Stores what the buffer holds of these class-subjects, so that the tables tell what is in use. */
+export type StoreWork = (classId: string, classSubjectIds: readonly string[]) => Promise<void>;
 
 const FOREIGN_KEY_VIOLATION = '23503';
 
@@ -29,13 +29,13 @@ export class ClassSubjectService {
   readonly #writes: WriteThrough;
   readonly #knex: Knex;
   readonly #caches: SchoolCaches;
-  readonly #hasPendingWork: HasPendingWork;
+  readonly #storeWork: StoreWork;
 
-  constructor(deps: { writes: WriteThrough; knex: Knex; caches: SchoolCaches; hasPendingWork: HasPendingWork }) {
+  constructor(deps: { writes: WriteThrough; knex: Knex; caches: SchoolCaches; storeWork: StoreWork }) {
     this.#writes = deps.writes;
     this.#knex = deps.knex;
     this.#caches = deps.caches;
-    this.#hasPendingWork = deps.hasPendingWork;
+    this.#storeWork = deps.storeWork;
   }
 
   /** By subject's name. */
@@ -46,7 +46,8 @@ export class ClassSubjectService {
   /**
    * Replaces what is taught in a class. A subject that stays keeps its id, with its homework and marks.
    *
-   * @throws NotFoundError, HasDataError for a subject that is in use and would go, TeacherClashError, StaleVersionError
+   * @throws NotFoundError, HasDataError for a subject that is in use and would go, TeacherClashError, StaleVersionError,
+   *   FlushPendingError
    */
   async replace(
     caller: Caller,
@@ -62,7 +63,7 @@ export class ClassSubjectService {
         return `/subjects/${wanted.findIndex(({ staff_id }) => staff_id === id)}/staff_id`;
       });
       const going = old.filter(({ subject_id }) => !wanted.some((subject) => subject.subject_id === subject_id));
-      await this.#remove(knex, going);
+      await this.#remove(knex, classId, going);
       for (const subject of wanted) await upsert(knex, caller, classId, subject);
       await requireNoClash(knex, locked);
       const now = await subjectsOf(knex, classId);
@@ -99,18 +100,17 @@ export class ClassSubjectService {
     return { subjects, version };
   }
 
-  async #remove(knex: Knex, going: readonly ClassSubjectRow[]): Promise<void> {
+  async #remove(knex: Knex, classId: string, going: readonly ClassSubjectRow[]): Promise<void> {
     if (going.length === 0) return;
     const ids = going.map(({ id }) => id);
-    const inUse = () => new HasDataError(`in use: ${going.map(({ subject }) => subject).join(', ')}`);
-    if (await this.#hasPendingWork(ids)) throw inUse();
+    await this.#storeWork(classId, ids);
     try {
       // Its lessons go with it; homework, sheets and marks do not.
       await knex.raw('DELETE FROM timetable_slots WHERE class_subject_id = ANY(?::uuid[])', [ids]);
       await knex.raw('DELETE FROM class_subjects WHERE id = ANY(?::uuid[])', [ids]);
     } catch (error) {
-      if ((error as { code?: string }).code === FOREIGN_KEY_VIOLATION) throw inUse();
-      throw error;
+      if ((error as { code?: string }).code !== FOREIGN_KEY_VIOLATION) throw error;
+      throw new HasDataError({ detail: `in use: ${going.map(({ subject }) => subject).join(', ')}`, cause: error });
     }
   }
 }

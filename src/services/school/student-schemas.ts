@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { line, phone, schoolDate, uuid, version } from '../../lib/joi.ts';
+import { email, line, phone, schoolDate, uuid, version } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { WantedGuardian } from './guardian-service.ts';
 import type { NewStudent, SeenStudent, StudentDetail, StudentFields } from './student-service.ts';
@@ -33,7 +33,7 @@ const guardian = Joi.object<WantedGuardian>({
   guardian_id: uuid,
   full_name: line(guardians.full_name),
   phone,
-  email: nullable(Joi.string().email().max(guardians.email)),
+  email: nullable(email),
   relation: line(LIMITS.student_guardians.relation).required(),
   is_primary: rights.is_primary.default(false),
   is_blocked: rights.is_blocked.default(false),
