@@ -155,11 +155,31 @@ describe('importing students', () => {
     ['Latin-1', Buffer.from(`${HEADER}\nX1,Ren\xe9,2013-04-02,,,,,`, 'latin1'), 'BAD_CSV', 'is not UTF-8'],
     ['UTF-16', Buffer.from(`\ufeff${HEADER}`, 'utf16le'), 'BAD_CSV', 'is UTF-16'],
     ['broken quotes', `${HEADER}\nX1,"Anil"x,2013-04-02,,,,,`, 'BAD_CSV', 'cannot be read at line 2'],
+    [
+      'a line without end',
+      `${HEADER}\nX1,${'a'.repeat(30_000)},2013-04-02,,,,,`,
+      'BAD_CSV',
+      'cannot be read at line 2',
+    ],
+    ['two million rows', `${HEADER}\n${'x\n'.repeat(2_000_000)}`, 'BAD_CSV', 'has more than 5000 rows'],
     ['5,001 rows', `${HEADER}\n${'X1,Anil,2013-04-02,,,,,\n'.repeat(5_001)}`, 'BAD_CSV', 'has more than 5000 rows'],
   ])('refuses %s at once', async (_, content, code, detail) => {
     const answer = await ask(content);
     expect(answer).toMatchObject({ status: 422, body: { code } });
     expect(answer.body.errors[0]).toEqual({ pointer: '/file_id', detail: expect.stringContaining(detail) });
+  });
+
+  it('takes 5,000 rows', async () => {
+    const rows = Array.from({ length: 5_000 }, (_, index) => `M${index},Anil,2013-04-02,,,,,`);
+    const job = await run([HEADER, ...rows].join('\n'), { dry_run: true });
+    expect(job.result).toMatchObject({ rows: 5_000, stored: 5_000, failed: 0 });
+  });
+
+  it('lists 500 errors at most, and says how many there are', async () => {
+    const rows = Array.from({ length: 600 }, (_, index) => `N${index},Anil,yesterday,,,,,`);
+    const job = await run([HEADER, ...rows].join('\n'));
+    expect(job.result).toMatchObject({ rows: 600, stored: 0, failed: 600, errors_left_off: 100 });
+    expect(job.result.errors).toHaveLength(500);
   });
 
   it('begins again where it was cut off, without storing a row twice', async () => {

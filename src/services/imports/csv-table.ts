@@ -46,6 +46,8 @@ export async function readTable(content: Buffer, columns: readonly TableColumn[]
     skip_empty_lines: true,
     relax_column_count: true,
     max_record_size: MOST_RECORD_CHARACTERS,
+    // With the header and one row too many, which tells that there are more: what follows is not even read.
+    to: MOST_ROWS + 2,
   }) as AsyncIterable<{ record: string[]; info: { lines: number } }>;
   try {
     for await (const { record, info } of records) {
