@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { leavingView } from '../../../src/services/school/student-schemas.ts';
+import { enrolmentAnswer, leavingView } from '../../../src/services/school/student-schemas.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { expectShape } from '../../support/shape.ts';
 
@@ -52,6 +52,7 @@ describe('moving class', () => {
     // Asked before, so that the answers after the move cannot be the kept ones.
     expect(await isIn(id, from, '2025-09-10')).toBe(true);
     const moved = await enrol(id, to, '2025-09-08');
+    expectShape(enrolmentAnswer, moved.body.data);
     expect(moved).toMatchObject({ status: 201, body: { data: { class: { id: to }, ends_on: null } } });
     expect(await intervals(id)).toEqual([
       [from, '2025-04-01', '2025-09-07'],

@@ -1,5 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { studentDetail, studentListView, studentView } from '../../../src/services/school/student-schemas.ts';
+import { rosterView } from '../../../src/services/school/class-schemas.ts';
+import {
+  guardianView,
+  studentDetail,
+  studentListView,
+  studentView,
+} from '../../../src/services/school/student-schemas.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { expectShape } from '../../support/shape.ts';
 
@@ -51,6 +57,7 @@ describe('admitting a student', () => {
     });
     expect((await admin('GET', `/students/${data.id}`)).body.data).toEqual(data);
     const roster = await admin('GET', `/classes/${classes[0]!.id}/students`);
+    expectShape(rosterView, roster.body.data);
     expect(roster.body.data.map((line: { student_id: string }) => line.student_id)).toContain(data.id);
     const events = await school.rows('SELECT name, payload FROM outbox_events WHERE aggregate_id = $1', [data.id]);
     expect(events).toMatchObject([
@@ -233,6 +240,7 @@ describe('guardians', () => {
     for (const link of body.guardians.slice(1, -1)) (link as { is_primary: boolean }).is_primary = false;
     const put = await admin('PUT', `/students/${student}/guardians`, { body, headers: { 'if-match': `"${version}"` } });
     expect(put).toMatchObject({ status: 200 });
+    for (const link of put.body.data) expectShape(guardianView, link);
     expect(put.body.data[0]).toMatchObject({ full_name: 'Grand Mother', is_primary: true });
     school.clock.set('2025-09-10T08:30:02+05:30');
     expect((await parent('GET', `/students/${student}`)).status).toBe(404);
