@@ -259,6 +259,23 @@ describe('guardians', () => {
     expect(events.length).toBeGreaterThan(0);
   });
 
+  it('are the same people when the same list is put again', async () => {
+    const student = await idOf('student0006');
+    const body = { guardians: [{ full_name: 'Put Twice', phone: '+91 2222', relation: 'uncle', is_primary: true }] };
+    const put = async () => (await admin('PUT', `/students/${student}/guardians`, { body })).body.data;
+    expect(await put()).toEqual(await put());
+    expect(await school.rows(`SELECT count(*)::int AS n FROM guardians WHERE full_name = 'Put Twice'`)).toEqual([
+      { n: 1 },
+    ]);
+    // Named once as known and once as new, they are two.
+    const [{ guardian_id }] = await put();
+    const [person] = body.guardians;
+    const twice = [{ guardian_id, relation: 'uncle' }, person, { ...person, is_primary: false }];
+    const answer = await admin('PUT', `/students/${student}/guardians`, { body: { guardians: twice } });
+    expect(answer.status).toBe(200);
+    expect(new Set(answer.body.data.map((link: { guardian_id: string }) => link.guardian_id)).size).toBe(3);
+  });
+
   it('may be unblocked, and then see the child again', async () => {
     const parent = school.as('parent0085');
     const child = await idOf('student0003');

@@ -66,8 +66,16 @@ export class GuardianService {
     return { guardians: after, version };
   }
 
-  /** Replaces the links inside a change of the caller's; people who are not known yet are added. @throws NotFoundError */
+  /**
+   * Replaces the links inside a change of the caller's; people who are not known yet are added. Somebody of the same name and
+   * phone who looks after this student already is the same person: said twice, a list adds nobody twice.
+   *
+   * @throws NotFoundError
+   */
   async link(caller: Caller, knex: Knex, studentId: string, wanted: readonly WantedGuardian[]): Promise<void> {
+    const present = new Map(
+      (await this.#store.guardians(studentId, knex)).map((link) => [`${link.phone} ${link.fullName}`, link.guardianId]),
+    );
     await knex.raw('DELETE FROM student_guardians WHERE student_id = ?', [studentId]);
     if (wanted.length === 0) return;
     const known = await knex.raw('SELECT id FROM guardians WHERE id = ANY(?::uuid[]) FOR KEY SHARE', [
@@ -82,8 +90,12 @@ export class GuardianService {
     if (errors.length > 0) throw new NotFoundError({ errors });
     const links = [];
     for (const { guardian_id, full_name, phone, email, ...rights } of wanted) {
-      const id = guardian_id ?? caller.newId();
-      if (guardian_id === undefined) {
+      const same = present.get(`${phone} ${full_name}`);
+      // Two of the same name and phone in one list are two people.
+      const person = guardian_id ?? (same !== undefined && !ids.has(same) ? same : undefined);
+      const id = person ?? caller.newId();
+      ids.add(id);
+      if (person === undefined) {
         await knex.raw(
           `INSERT INTO guardians (id, full_name, phone, email, created_at, updated_at, version)
            VALUES (:id, :full_name, :phone, :email, :now, :now, ${FIRST_VERSION})`,
