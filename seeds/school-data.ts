@@ -7,6 +7,7 @@ import type { Row } from './rows.ts';
 import { SCALES, type Scale } from './scale.ts';
 import { schoolRows } from './school.ts';
 import { createSchoolYear, termRows, yearRows } from './school-year.ts';
+import { createTimetable } from './timetable.ts';
 
 export interface SchoolDataOptions {
   scale: Scale;
@@ -38,6 +39,7 @@ export function createSchoolData({ scale, today, passwordHash }: SchoolDataOptio
     ['classes', structure.rows.classes],
     ['subjects', structure.rows.subjects],
     ['class_subjects', structure.rows.class_subjects],
+    ['timetable_slots', createTimetable(structure)],
     ['enrollments', structure.rows.enrollments],
     ['events', calendar.events],
     ['event_audiences', calendar.event_audiences],

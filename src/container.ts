@@ -8,6 +8,7 @@ import { createAdminQueues } from './http/admin-queues.ts';
 import { createApp } from './http/app.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { Limiter } from './http/limiter.ts';
+import { createObjectLinks, OBJECTS_PATH } from './http/object-links.ts';
 import { createReadiness } from './http/readiness.ts';
 import { Background } from './lib/background.ts';
 import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
@@ -31,6 +32,9 @@ import { School } from './services/school/school.ts';
 import { OpenStreams } from './services/stream/open-streams.ts';
 import { createMailer } from './stores/mail/mailer.ts';
 import { createMongo } from './stores/mongo/connect.ts';
+import { LinkSigner } from './stores/objects/link-signer.ts';
+import { LocalObjects } from './stores/objects/local-objects.ts';
+import { S3Objects } from './stores/objects/s3-objects.ts';
 import { createPostgres, createPostgresReader } from './stores/postgres/connect.ts';
 
 export interface ContainerOptions {
@@ -57,6 +61,8 @@ export interface Container {
   streams: OpenStreams;
   /** Who sends a request: for connections that last longer than one. */
   sessions: Sessions;
+  /** What the services do for jobs. */
+  jobs: ReturnType<typeof createServices>['jobs'];
   /** Closes queues, then stores; what is in memory only has been written by then. */
   close(): Promise<void>;
 }
@@ -99,9 +105,16 @@ export function createContainer({
   observed.watch(engine);
 
   const { redis, keys, keptCache } = engine;
-  const school = new School({ knex: reader, primary: knex, cache: keptCache });
+  // Not the replica: what a change has just made stale is loaded again at once.
+  const school = new School({ knex, cache: keptCache, clock });
   const signingKeys = loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log });
   const tokens = new Tokens(signingKeys);
+  const links = new LinkSigner(
+    signingKeys.map(({ secret }) => secret),
+    OBJECTS_PATH,
+  );
+  const local = config.objects.s3 ? undefined : new LocalObjects({ folder: config.objects.folder, links });
+  const objects = local ?? new S3Objects(config.objects.s3!);
   const store = new AuthStore(knex);
   const sessions = new Sessions({
     store,
@@ -129,6 +142,7 @@ export function createContainer({
     school,
     authStore: store,
     streams,
+    objects,
     secrets: signingKeys.map(({ secret }) => secret),
     logins,
     sessions,
@@ -163,6 +177,7 @@ export function createContainer({
       },
       authenticate: (authorization) => sessions.authenticate(authorization, clock.now().getTime()),
     }),
+    ...(local ? { objectLinks: createObjectLinks({ objects: local, links, clock, log }) } : {}),
     trustedProxies: config.http.trustedProxies,
     clock,
     log,
@@ -180,6 +195,7 @@ export function createContainer({
     knex,
     streams,
     sessions,
+    jobs: services.jobs,
     async close() {
       streams.stop();
       mailer.close();

@@ -33,6 +33,13 @@ export interface Environment {
   MONGO_URL: string;
   MONGO_MAX_POOL_SIZE: number;
 
+  S3_BUCKET?: string;
+  S3_ENDPOINT?: string;
+  S3_REGION: string;
+  S3_ACCESS_KEY_ID?: string;
+  S3_SECRET_ACCESS_KEY?: string;
+  S3_PATH_STYLE: boolean;
+
   REDIS_URL: string[];
   REDIS_CLUSTER: boolean;
   REDIS_CACHE_URL?: string;
@@ -147,6 +154,15 @@ export const environmentRules = {
   MONGO_URL: url('mongodb', 'mongodb+srv').required(),
   MONGO_MAX_POOL_SIZE: count(1, 1_000, 20),
 
+  S3_BUCKET: Joi.string()
+    .pattern(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'bucket name')
+    .max(63),
+  S3_ENDPOINT: url('http', 'https'),
+  S3_REGION: Joi.string().max(64).default('us-east-1'),
+  S3_ACCESS_KEY_ID: Joi.string().max(256),
+  S3_SECRET_ACCESS_KEY: Joi.string().max(256),
+  S3_PATH_STYLE: flag(false),
+
   REDIS_URL: list(url('redis', 'rediss'), 'redis:// or rediss:// addresses').required(),
   REDIS_CLUSTER: flag(false),
   REDIS_CACHE_URL: url('redis', 'rediss'),
@@ -186,6 +202,12 @@ function contradictions(environment: Environment): string[] {
   }
   if (environment.ENABLE_PROMETHEUS && environment.PROMETHEUS_PORT === environment.PORT) {
     problems.push('PROMETHEUS_PORT must differ from PORT');
+  }
+  if (!environment.S3_BUCKET && (environment.S3_ENDPOINT || environment.S3_ACCESS_KEY_ID)) {
+    problems.push('S3_BUCKET is needed with the other S3 settings');
+  }
+  if (!environment.S3_ACCESS_KEY_ID !== !environment.S3_SECRET_ACCESS_KEY) {
+    problems.push('S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY go together');
   }
   if (environment.REDIS_URL.length === 0) problems.push('REDIS_URL names no server');
   else if (!environment.REDIS_CLUSTER && environment.REDIS_URL.length > 1) {

@@ -28,6 +28,7 @@ export const BufferUnavailableError = defineError('BUFFER_UNAVAILABLE', 503, 'Th
 export const DatabaseUnavailableError = defineError('DATABASE_UNAVAILABLE', 503, 'A database cannot be reached');
 export const FlushPendingError = defineError('FLUSH_PENDING', 503, 'Earlier writes must be stored first');
 export const OverloadedError = defineError('OVERLOADED', 503, 'This server has too much to do');
+export const StorageUnavailableError = defineError('STORAGE_UNAVAILABLE', 503, 'The file store cannot be reached');
 export const ShuttingDownError = defineError('SHUTTING_DOWN', 503, 'This server is stopping');
 
 // Idempotency-Key
@@ -62,6 +63,7 @@ export const TokenExpiredError = defineError('TOKEN_EXPIRED', 422, 'The link has
 export const LastAdminError = defineError('LAST_ADMIN', 422, 'The last active admin must stay');
 export const SelfDemotionError = defineError('SELF_DEMOTION', 422, 'Nobody drops their own admin role');
 export const BadHeaderError = defineError('BAD_HEADER', 422, 'The file does not have the expected columns');
+export const BadCsvError = defineError('BAD_CSV', 422, 'The file cannot be read as a table');
 export const TeacherClashError = defineError('TEACHER_CLASH', 409, 'The teacher has another lesson at that time');
 export const HasDataError = defineError('HAS_DATA', 409, 'Other data depends on this');
 export const ClassFullError = defineError('CLASS_FULL', 422, 'The class is full');

@@ -32,3 +32,17 @@ export const pageLimit = Joi.number().integer().min(1).max(100).default(25);
 export const cursor = Joi.string().max(500);
 
 export const idParams = Joi.object<{ id: string }>({ id: uuid.required() });
+
+export const phone = Joi.string()
+  .trim()
+  .pattern(/^\+?[0-9 ()-]{4,32}$/, 'phone number')
+  .max(32);
+
+/** Any domain: a school's own may be known to nobody else. */
+export const email = Joi.string().email({ tlds: false }).max(254);
+
+/** A line of text: a name, a title. Neither empty nor only blanks. */
+export const line = (limit: number): Joi.StringSchema => Joi.string().trim().min(1).max(limit);
+
+/** The version of a row, as an answer holds it. */
+export const version = Joi.number().integer().min(0);

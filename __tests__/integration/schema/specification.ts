@@ -30,6 +30,10 @@ export const SPECIFICATION: Readonly<Record<string, string>> = {
   subjects: 'code, name, is_elective; UQ(code)',
   class_subjects:
     'class_id→classes, subject_id→subjects, staff_id→staff, weights jsonb, +v; UQ(class_id, subject_id), IX(staff_id)',
+  timetable_slots:
+    'class_id→classes, weekday int2, period_no int2, class_subject_id→class_subjects, starts_at time, ends_at time; UQ(class_id, weekday, period_no)',
+  teacher_substitutions:
+    'class_id→classes, on_date date, absent_staff_id→staff, staff_id→staff, granted_by→users; UQ(class_id, on_date, absent_staff_id), IX(staff_id, on_date)',
   files:
     "owner_user_id→users, purpose∈(homework,submission,avatar,report,receipt,import), bucket, object_key, file_name, mime, size_bytes int8, sha256?, status∈(pending,ready,rejected,deleted), +t; UQ(object_key), IX(created_at) WHERE status = 'pending'",
   school_days: 'PK(on_date), on_date date, academic_year_id→academic_years, is_open, reason?, event_id?',
@@ -74,6 +78,7 @@ export const CHECKS: Readonly<Record<string, readonly string[]>> = {
   academic_years: ['ends_on > starts_on'],
   terms: ['ends_on >= starts_on'],
   classes: ['grade >= 1 AND grade <= 12', 'capacity > 0'],
+  timetable_slots: ['weekday >= 1 AND weekday <= 7', 'period_no >= 1 AND period_no <= 12'],
   enrollments: ['ends_on >= starts_on'],
   files: ['size_bytes >= 1 AND size_bytes <= 26214400'],
   homework: ['late_until_at >= due_at'],

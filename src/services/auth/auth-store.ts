@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { Child, ClassRef, Role, Scopes, TaughtSubject } from '../../lib/actor.ts';
+import type { Child, ClassRef, Role, Scopes, Substitution, TaughtSubject } from '../../lib/actor.ts';
 
 export interface LoginRow {
   id: string;
@@ -124,7 +124,7 @@ export class AuthStore {
 
   /** Rows behind the scopes T, H, O and C of DOMAIN §1. @param on school date */
   async findScopes(userId: string, on: string): Promise<Scopes> {
-    const [people, year, teaches, homerooms, ownClass, children] = await Promise.all([
+    const [people, year, teaches, homerooms, substitutions, ownClass, children] = await Promise.all([
       this.#knex.raw(
         `SELECT (SELECT id FROM staff WHERE user_id = :userId) AS "staffId",
                 (SELECT id FROM students WHERE user_id = :userId) AS "studentId",
@@ -144,6 +144,13 @@ export class AuthStore {
          JOIN academic_years y ON y.id = c.academic_year_id AND y.is_current
          WHERE st.user_id = ? ORDER BY c.grade, c.section`,
         [userId],
+      ),
+      // Those to come, too: a login that is kept over midnight has tomorrow's.
+      this.#knex.raw(
+        `SELECT t.class_id AS "classId", c.name AS "className", t.on_date AS "onDate"
+         FROM teacher_substitutions t JOIN staff st ON st.id = t.staff_id JOIN classes c ON c.id = t.class_id
+         WHERE st.user_id = :userId AND t.on_date >= :on ORDER BY t.on_date, c.grade, c.section`,
+        { userId, on },
       ),
       this.#knex.raw(
         `SELECT c.id, c.name, e.roll_no AS "rollNo" FROM enrollments e JOIN students p ON p.id = e.student_id JOIN classes c ON c.id = e.class_id
@@ -168,6 +175,7 @@ export class AuthStore {
       guardianId,
       teaches: teaches.rows as TaughtSubject[],
       homerooms: homerooms.rows as ClassRef[],
+      substitutions: substitutions.rows as Substitution[],
       ownClass: ownClass.rows[0] ?? null,
       children: (children.rows as (Omit<Child, 'class'> & { classId: string | null; className: string })[]).map(
         ({ classId, className, ...child }) => ({

@@ -20,7 +20,7 @@ export interface Shown {
 export async function viewerOf(
   actor: Pick<Actor, 'userId' | 'roles' | 'scopes'>,
   scope: readonly ScopeCode[],
-  school: Pick<School, 'classSubjects'>,
+  school: Pick<School, 'classSubjects' | 'today'>,
 ): Promise<Viewer> {
   const reach = await reachOf(actor, scope, school);
   const { studentId } = await actor.scopes();
