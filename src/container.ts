@@ -22,6 +22,7 @@ import { can } from './services/auth/permissions.ts';
 import { Sessions } from './services/auth/sessions.ts';
 import { loadSigningKeys } from './services/auth/signing-keys.ts';
 import { Tokens } from './services/auth/tokens.ts';
+import type { Dashboard } from './services/dashboard/index.ts';
 import { createServices, entities } from './services/registry.ts';
 import { School } from './services/school/school.ts';
 import { OpenStreams } from './services/stream/open-streams.ts';
@@ -38,6 +39,9 @@ export interface ContainerOptions {
 
 export interface Container {
   engine: Engine;
+  dashboard: Dashboard;
+  /** @throws when there is no school yet */
+  schoolTimezone(): Promise<string>;
   metrics: Metrics;
   observed: EngineMetrics;
   db: Db;
@@ -146,6 +150,8 @@ export function createContainer({
     app,
     routes,
     consumers: services.consumers,
+    dashboard: services.dashboard,
+    schoolTimezone: () => school.timezone(),
     knex,
     streams,
     async close() {

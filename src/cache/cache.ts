@@ -8,8 +8,13 @@ export interface CacheSpec<T> {
   ttlSeconds?: number;
   /** Beyond its freshness, served only when the loader fails. */
   staleSeconds?: number;
-  /** State of the source as the caller knows it: an answer of another state is not served, fresh or stale. */
-  stamp?: number;
+  /**
+   * State of the source as the caller knows it: an answer of another state is not served, fresh or stale. A function is
+   * asked beside the answer, and says undefined when nobody can tell.
+   */
+  stamp?: number | (() => Promise<string | undefined>);
+  /** Whether an answer may be kept; any unless told. */
+  isKept?: (value: T) => boolean;
   load: () => Promise<T>;
 }
 
@@ -24,8 +29,10 @@ export interface Cached<T> {
 interface Kept<T> {
   value: T;
   freshUntilMs: number;
-  stamp: number;
+  stamp: Stamp;
 }
+
+type Stamp = number | string;
 
 /** No answer lives longer, so that the mark of a drop outlives all that was loaded before it. */
 const LONGEST_SECONDS = 8 * 86_400;
@@ -73,7 +80,7 @@ export class Cache {
     // Undefined: that Redis is away.
     const [content, stamp] = await Promise.all([
       this.#answers.get(key).catch(() => undefined),
-      spec.stamp ?? this.#generation(key),
+      typeof spec.stamp === 'function' ? spec.stamp() : (spec.stamp ?? this.#generation(key)),
     ]);
     const kept = content ? (JSON.parse(content) as Kept<T>) : undefined;
     const found = kept && kept.stamp === stamp ? kept : undefined;
@@ -119,7 +126,7 @@ export class Cache {
   }
 
   /** @param stamp undefined when the answer cannot be kept */
-  #load<T>(key: string, spec: CacheSpec<T>, stamp: number | undefined): Promise<T> {
+  #load<T>(key: string, spec: CacheSpec<T>, stamp: Stamp | undefined): Promise<T> {
     const flight = `${key} ${stamp}`;
     const running = this.#loading.get(flight) as Promise<T> | undefined;
     if (running) return running;
@@ -130,11 +137,11 @@ export class Cache {
 
   async #loadAndStore<T>(
     key: string,
-    { ttlSeconds = this.#ttlSeconds, staleSeconds = 0, load }: CacheSpec<T>,
-    stamp: number | undefined,
+    { ttlSeconds = this.#ttlSeconds, staleSeconds = 0, isKept, load }: CacheSpec<T>,
+    stamp: Stamp | undefined,
   ): Promise<T> {
     const value = await load();
-    if (stamp === undefined || !this.#mayStore()) return value;
+    if (stamp === undefined || !this.#mayStore() || isKept?.(value) === false) return value;
     const ttl = ttlSeconds * (1 - JITTER + Math.random() * 2 * JITTER);
     const content = JSON.stringify({ value, freshUntilMs: Date.now() + ttl * 1000, stamp } satisfies Kept<T>);
     const lifeSeconds = Math.min(Math.ceil(ttl + staleSeconds), LONGEST_SECONDS);

@@ -11,17 +11,21 @@ import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
 import { attendanceEntity } from './attendance/attendance.entity.ts';
 import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
+import { createAttendanceCards } from './attendance/attendance-cards.ts';
 import { AttendanceMarks } from './attendance/attendance-marks.ts';
 import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
 import { SheetService } from './attendance/sheet-service.ts';
 import type { AuthStore } from './auth/auth-store.ts';
+import { createDashboard, type Dashboard } from './dashboard/index.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
 import { createHomeworkRoutes } from './homework/homework.routes.ts';
+import { createHomeworkCards } from './homework/homework-cards.ts';
 import { HomeworkService } from './homework/homework-service.ts';
 import { HomeworkStore } from './homework/homework-store.ts';
 import { homeworkSubmissionEntity } from './homework/homework-submission.entity.ts';
 import { SubmissionService } from './homework/submission-service.ts';
+import { createFlushCard } from './operations/flush-card.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
@@ -32,6 +36,7 @@ import { createSchoolRoutes } from './school/school.routes.ts';
 import type { School } from './school/school.ts';
 import type { OpenStreams } from './stream/open-streams.ts';
 import { createStreamRoutes } from './stream/stream.routes.ts';
+import { WriteThrough } from './write-through.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
 export const entities: readonly EntityDefinition[] = [
@@ -54,9 +59,10 @@ export interface ServiceDeps {
 }
 
 /** Builds the services and gathers their routes, and what they do about events. */
-export function createServices({ engine, knex, db, school, authStore, streams }: ServiceDeps): {
+export function createServices({ engine, knex, db, school, authStore, streams, clock, log }: ServiceDeps): {
   routes: Route[];
   consumers: EventConsumer[];
+  dashboard: Dashboard;
 } {
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
@@ -77,8 +83,22 @@ export function createServices({ engine, knex, db, school, authStore, streams }:
   const reports = new AttendanceReports({ marks, school });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
   const operations = new OperationsService({ engine, activity });
+  const dashboard = createDashboard({
+    engine,
+    knex,
+    school,
+    clock,
+    log,
+    writes: new WriteThrough({ knex, activity }),
+    cards: [
+      ...createAttendanceCards({ marks, school }),
+      ...createHomeworkCards({ buffer, reader, store: homeworkStore, school }),
+      createFlushCard({ buffer }),
+    ],
+  });
   return {
-    consumers: [],
+    dashboard,
+    consumers: [...dashboard.consumers],
     routes: [
       ...createProfileRoutes({ profiles }),
       ...createSchoolRoutes({ school }),
@@ -86,6 +106,7 @@ export function createServices({ engine, knex, db, school, authStore, streams }:
       ...createAttendanceRoutes({ sheets, reports }),
       ...createActivityLogRoutes({ activity }),
       ...createOperationsRoutes({ operations }),
+      ...dashboard.routes,
       ...createStreamRoutes({ streams }),
     ],
   };

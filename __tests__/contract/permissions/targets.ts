@@ -80,6 +80,19 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   'GET /attendance/absentees': { ...rowless(`/attendance/absentees?date=${TODAY}`), only: STAFF },
   'GET /attendance/consecutive': { ...rowless('/attendance/consecutive'), only: STAFF },
 
+  'GET /dashboard/student': {
+    path: ({ studentId }) => `/dashboard/student?student_id=${studentId}`,
+    only: ['admin', 'principal', 'student', 'parent'],
+  },
+  'GET /dashboard/parent': { ...rowless('/dashboard/parent'), only: ['parent'] },
+  'GET /dashboard/teacher': { ...rowless('/dashboard/teacher'), only: ['teacher'] },
+  'GET /dashboard/admin': { ...rowless('/dashboard/admin'), only: ['admin', 'principal'] },
+  'GET /leaderboards/classes/:id': { path: ({ classId }) => `/leaderboards/classes/${classId}` },
+  'POST /points': {
+    path: () => '/points',
+    body: ({ studentId }) => ({ student_id: studentId, points: 1, reason: 'Permissions' }),
+  },
+
   'GET /activity-logs': rowless('/activity-logs'),
 
   'GET /admin/buffer': rowless('/admin/buffer'),

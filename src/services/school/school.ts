@@ -44,9 +44,10 @@ export interface SchoolDay {
 /** Tunables of DOMAIN §5; `schools.settings` may override each. */
 export interface SchoolSettings {
   edit_window_days: number;
+  leaderboard_enabled: boolean;
 }
 
-const DEFAULTS: SchoolSettings = { edit_window_days: 2 };
+const DEFAULTS: SchoolSettings = { edit_window_days: 2, leaderboard_enabled: true };
 
 /** Nothing drops reference data when it changes, so this is how late a change may show. */
 const REFERENCE_SECONDS = 600;
