@@ -1,6 +1,7 @@
 import { type ConnectionOptions, Queue } from 'bullmq';
 import type { BatchResult } from '../src/buffer/batch-writer.ts';
 import { FAILED_EVENTS, type FailedEventData } from './failed-events.queue.ts';
+import { NIGHTLY, type NightlyData } from './nightly.queue.ts';
 import { SYNC, type SyncData } from './sync.queue.ts';
 import { WRITE_BATCHES, type WriteBatchData } from './write-batches.queue.ts';
 import { WRITE_POINTERS, type WritePointerData } from './write-pointers.queue.ts';
@@ -11,6 +12,7 @@ export interface Queues {
   [SYNC]: Queue<SyncData>;
   [WRITE_BATCHES]: Queue<WriteBatchData, BatchResult>;
   [FAILED_EVENTS]: Queue<FailedEventData>;
+  [NIGHTLY]: Queue<NightlyData>;
 }
 
 /**
@@ -32,6 +34,7 @@ export function createQueues(
     [SYNC]: create<SyncData>(SYNC),
     [WRITE_BATCHES]: create<WriteBatchData, BatchResult>(WRITE_BATCHES),
     [FAILED_EVENTS]: create<FailedEventData>(FAILED_EVENTS),
+    [NIGHTLY]: create<NightlyData>(NIGHTLY),
   };
 }
 
