@@ -54,6 +54,7 @@ export class Cache {
   readonly #loading = new Map<string, Promise<unknown>>();
   readonly #observe: (name: string, isHit: boolean) => void;
   readonly #mayStore: () => boolean;
+  readonly #nowMs: () => number;
 
   constructor(deps: {
     /** Of generations, and of the answers unless they have a server of their own. */
@@ -65,6 +66,8 @@ export class Cache {
     observe?: ((name: string, isHit: boolean) => void) | undefined;
     /** Asked before each store: answers are kept only while there is room for them. */
     mayStore?: () => boolean;
+    /** Judges freshness; the machine's clock unless given. */
+    nowMs?: () => number;
   }) {
     this.#redis = deps.redis;
     this.#answers = deps.answers ?? deps.redis;
@@ -72,6 +75,7 @@ export class Cache {
     this.#ttlSeconds = deps.ttlSeconds;
     this.#observe = deps.observe ?? (() => {});
     this.#mayStore = deps.mayStore ?? (() => true);
+    this.#nowMs = deps.nowMs ?? Date.now;
   }
 
   /** @throws what the loader throws, when no stale answer is left */
@@ -84,7 +88,7 @@ export class Cache {
     ]);
     const kept = content ? (JSON.parse(content) as Kept<T>) : undefined;
     const found = kept && kept.stamp === stamp ? kept : undefined;
-    const isFresh = found !== undefined && found.freshUntilMs > Date.now();
+    const isFresh = found !== undefined && found.freshUntilMs > this.#nowMs();
     this.#observe(spec.name, isFresh);
     if (isFresh) return { value: found.value, source: 'cache' };
     try {
@@ -143,7 +147,7 @@ export class Cache {
     const value = await load();
     if (stamp === undefined || !this.#mayStore() || isKept?.(value) === false) return value;
     const ttl = ttlSeconds * (1 - JITTER + Math.random() * 2 * JITTER);
-    const content = JSON.stringify({ value, freshUntilMs: Date.now() + ttl * 1000, stamp } satisfies Kept<T>);
+    const content = JSON.stringify({ value, freshUntilMs: this.#nowMs() + ttl * 1000, stamp } satisfies Kept<T>);
     const lifeSeconds = Math.min(Math.ceil(ttl + staleSeconds), LONGEST_SECONDS);
     // A cache that cannot be written slows reads down; it must not fail them.
     await this.#answers.set(key, content, 'EX', lifeSeconds).catch(() => {});

@@ -206,6 +206,25 @@ describe('leaderboards', () => {
     expect(await shown()).toEqual(await sums());
   });
 
+  it('DB4: is served from its sorted set, which a change adjusts', async () => {
+    const { redis, keys } = school.engine;
+    const { leaderboards } = school.container.dashboard;
+    await leaderboards.of(classId, 'month', TODAY);
+    const score = async () => Number(await redis.zscore(keys.leaderboard(classId, '2025-09'), STUDENT));
+    const before = await score();
+    await admin('POST', '/points', { body: { student_id: STUDENT, points: 3, reason: 'Kind' } });
+    expect(await score()).toBe(before + 3);
+    // Only somebody who reads the set shows what is in nobody's database.
+    await redis.zincrby(keys.leaderboard(classId, '2025-09'), 1_000, STUDENT);
+    const [first] = await leaderboards.of(classId, 'month', TODAY);
+    expect(first).toMatchObject({ studentId: STUDENT, points: before + 1_003, rank: 1 });
+    expect(await redis.ttl(keys.leaderboard(classId, '2025-09'))).toBeGreaterThan(7 * 86_400);
+    await leaderboards.drop(classId);
+    expect(await leaderboards.of(classId, 'month', TODAY)).toContainEqual(
+      expect.objectContaining({ studentId: STUDENT, points: before + 3 }),
+    );
+  });
+
   it('DB4: is right when changes cross rebuilds and each other', async () => {
     const { leaderboards } = school.container.dashboard;
     const steps = Array.from({ length: 30 }, async (_, index) => {

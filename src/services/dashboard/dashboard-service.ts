@@ -49,6 +49,11 @@ export class DashboardService {
     this.#deps = deps;
   }
 
+  /** The same dashboards kept elsewhere: a measurement has a cache whose time it sets. */
+  withCache(cache: Cache): DashboardService {
+    return new DashboardService({ ...this.#deps, cache });
+  }
+
   /** A student's cards, for themselves, their parents and those who run the school. */
   async student(caller: Caller, asked: string | undefined): Promise<CardAnswer & { student_id: string }> {
     requireRole(caller.actor, ['admin', 'principal', 'student', 'parent']);

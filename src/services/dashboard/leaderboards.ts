@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { BufferKeys } from '../../buffer/keys.ts';
+import { daysBetween } from '../../lib/clock.ts';
 import type { School } from '../school/school.ts';
 import { type Ranked, rank } from './leaderboard-rules.ts';
 import type { Period, PointsStore } from './points-store.ts';
@@ -14,16 +15,16 @@ interface NamedPeriod extends Period {
 
 /** DOMAIN §7: a set goes a week after its period. */
 const KEPT_AFTER_DAYS = 7;
-const DAY_MS = 86_400_000;
+const DAY_SECONDS = 86_400;
 
 /**
- * KEYS: state, set. ARGV: generation it was read under, period, expiry in Unix seconds, then score and member in turn.
+ * KEYS: state, set. ARGV: generation it was read under, period, seconds to live, then score and member in turn.
  * Replaces the set unless something changed meanwhile.
  */
 const STORE = `if (redis.call('hget', KEYS[1], 'generation') or '0') ~= ARGV[1] then return 0 end
 redis.call('del', KEYS[2])
 for i = 4, #ARGV, 2 do redis.call('zadd', KEYS[2], ARGV[i], ARGV[i + 1]) end
-redis.call('expireat', KEYS[2], ARGV[3])
+redis.call('expire', KEYS[2], ARGV[3])
 redis.call('hset', KEYS[1], ARGV[2], ARGV[1])
 return 1`;
 
@@ -76,7 +77,7 @@ export class Leaderboards {
       PERIODS.map(async (name) => {
         const period = await this.#period(name, today);
         const totals = await this.#store.totals(classId, today, period, studentIds);
-        await this.#send(ADJUST, classId, period, String(generation), totals);
+        await this.#send(ADJUST, classId, period, String(generation), today, totals);
       }),
     );
   }
@@ -115,7 +116,7 @@ export class Leaderboards {
       // Redis is away; the database is asked
     }
     const totals = await this.#store.totals(classId, today, period);
-    if (generation !== undefined) await this.#send(STORE, classId, period, generation, totals).catch(() => {});
+    if (generation !== undefined) await this.#send(STORE, classId, period, generation, today, totals).catch(() => {});
     return totals;
   }
 
@@ -124,9 +125,10 @@ export class Leaderboards {
     classId: string,
     period: NamedPeriod,
     generation: string,
+    today: string,
     totals: readonly { studentId: string; points: number }[],
   ): Promise<void> {
-    const expiresAt = Math.floor(Date.parse(period.to) / 1000) + ((KEPT_AFTER_DAYS + 1) * DAY_MS) / 1000;
+    const lifeSeconds = (daysBetween(today, period.to) + 1 + KEPT_AFTER_DAYS) * DAY_SECONDS;
     await this.#redis.eval(
       script,
       2,
@@ -134,7 +136,7 @@ export class Leaderboards {
       this.#keys.leaderboard(classId, period.key),
       generation,
       period.key,
-      expiresAt,
+      lifeSeconds,
       ...totals.flatMap(({ studentId, points }) => [points, studentId]),
     );
   }
