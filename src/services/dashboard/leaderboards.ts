@@ -98,13 +98,13 @@ export class Leaderboards {
   async #points(classId: string, period: NamedPeriod, today: string): Promise<{ studentId: string; points: number }[]> {
     let generation: string | undefined;
     try {
-      const [state, set] = (await this.#redis
-        .multi()
-        .hmget(this.#keys.leaderboard(classId, 'state'), 'generation', period.key)
-        .zrange(this.#keys.leaderboard(classId, period.key), '0', '-1', 'WITHSCORES')
-        .exec())!;
-      const [present, made] = state![1] as (string | null)[];
-      const flat = set![1] as string[];
+      // The state is read first: the set may then be newer than it says, never older.
+      const [[present, made], flat] = await Promise.all([
+        this.#redis.hmget(this.#keys.leaderboard(classId, 'state'), 'generation', period.key) as Promise<
+          [string | null, string | null]
+        >,
+        this.#redis.zrange(this.#keys.leaderboard(classId, period.key), '0', '-1', 'WITHSCORES'),
+      ]);
       generation = present ?? '0';
       if (made === generation && flat.length > 0) {
         return Array.from({ length: flat.length / 2 }, (_, index) => ({

@@ -5,14 +5,15 @@ import type { AnyCard, CardDefinition, Touch } from '../../lib/cards.ts';
 import { instantOf } from '../../lib/clock.ts';
 import type { DomainEvent } from '../../lib/events.ts';
 import { isoInstant, uuid } from '../../lib/joi.ts';
+import type { Position } from '../../stores/postgres/conditions.ts';
 import type { School } from '../school/school.ts';
 import type { Homework } from './homework.entity.ts';
 import type { HomeworkChanged } from './homework.events.ts';
 import type { HomeworkStore } from './homework-store.ts';
 
 const NEXT_DUE = 5;
-/** Enough that those which are not yet published leave five. */
-const LOOKED_AT = 40;
+/** Of a page that a class shares; some of it may be due already, or not yet published. */
+const PAGE = 10;
 /** A teacher's assignments that may still have something to grade; older ones are history. */
 const MOST_ASSIGNMENTS = 200;
 
@@ -63,21 +64,25 @@ export function createHomeworkCards({
       if (taught.length === 0) return { next_due: [] };
       // From midnight, so that all of a class share one cached page for the day; the rest is decided here.
       const since = instantOf(today, '00:00', await school.timezone()).toISOString();
-      const { items } = await reader.list({
-        entity: 'homework',
-        relation: { column: 'class_subject_id', values: taught.map(({ id }) => id) },
-        where: [
-          { column: 'status', op: 'eq', value: 'published' },
-          { column: 'due_at', op: 'gte', value: since },
-        ],
-        sort: { column: 'due_at', direction: 'asc' },
-        limit: LOOKED_AT,
-      });
       const at = now.toISOString();
-      const next = items
-        .map(homeworkOf)
-        .filter(({ due_at, publish_at }) => due_at >= at && publish_at <= at)
-        .slice(0, NEXT_DUE);
+      const next: Homework[] = [];
+      let after: Position | undefined;
+      do {
+        const page = await reader.list({
+          entity: 'homework',
+          relation: { column: 'class_subject_id', values: taught.map(({ id }) => id) },
+          where: [
+            { column: 'status', op: 'eq', value: 'published' },
+            { column: 'due_at', op: 'gte', value: since },
+          ],
+          sort: { column: 'due_at', direction: 'asc' },
+          ...(after ? { after } : {}),
+          limit: PAGE,
+        });
+        next.push(...page.items.map(homeworkOf).filter(({ due_at, publish_at }) => due_at >= at && publish_at <= at));
+        after = page.next;
+      } while (after && next.length < NEXT_DUE);
+      next.splice(NEXT_DUE);
       const own = await Promise.all(next.map(({ id }) => reader.get('homework_submission', `${id}:${studentId}`)));
       return {
         next_due: next.map(({ id, title, due_at, class_subject_id }, index) => ({
