@@ -17,9 +17,9 @@ const SCHOOL_WIDE = [
     body: 'Sports day is on the last Saturday of the month. Registration is with the homeroom teachers.',
   },
   {
-    days: 2,
+    days: -4,
     title: 'Half-yearly examination',
-    body: 'The timetable of the half-yearly examination is published on this day.',
+    body: 'The timetable of the half-yearly examination is on the notice board.',
   },
 ];
 
