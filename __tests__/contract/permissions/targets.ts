@@ -161,6 +161,18 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   'GET /school-days': rowless(`/school-days?from=${TODAY}&to=${TODAY}`),
   'POST /calendar/feed': rowless('/calendar/feed'),
   'DELETE /calendar/feed': rowless('/calendar/feed'),
+  'GET /dashboard/student': {
+    path: ({ studentId }) => `/dashboard/student?student_id=${studentId}`,
+    only: ['admin', 'principal', 'student', 'parent'],
+  },
+  'GET /dashboard/parent': { ...rowless('/dashboard/parent'), only: ['parent'] },
+  'GET /dashboard/teacher': { ...rowless('/dashboard/teacher'), only: ['teacher'] },
+  'GET /dashboard/admin': { ...rowless('/dashboard/admin'), only: ['admin', 'principal'] },
+  'GET /leaderboards/classes/:id': { path: ({ classId }) => `/leaderboards/classes/${classId}` },
+  'POST /points': {
+    path: () => '/points',
+    body: ({ studentId }) => ({ student_id: studentId, points: 1, reason: 'Permissions' }),
+  },
 
   'GET /activity-logs': rowless('/activity-logs'),
 
