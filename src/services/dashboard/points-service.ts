@@ -55,7 +55,7 @@ export class PointsService {
       if (!(await store.hasRoom(knex, room))) throw new PointsLimitError();
       const id = caller.newId();
       const entry = { studentId: student_id, points, reason, effectiveOn: on, createdBy: authorId };
-      await store.replace({ ...entry, source: 'manual', sourceId: id }, caller.now, knex);
+      await store.replace([{ ...entry, source: 'manual', sourceId: id }], caller.now, knex);
       emit({ name: 'points.changed', aggregateId: student_id, payload: { student_id } });
       record({
         service: 'dashboard',
@@ -95,7 +95,7 @@ export class PointsService {
       return;
     }
     const entries = await this.#entriesOf(event, today);
-    for (const entry of entries) await store.replace(entry, new Date(event.at));
+    await store.replace(entries, new Date(event.at));
     const { student_id } = event.payload as { student_id?: string };
     const studentIds = event.name === 'points.changed' ? [student_id!] : entries.map(({ studentId }) => studentId);
     const classes = await Promise.all(studentIds.map(async (id) => ({ id, classId: await school.classOf(id, today) })));

@@ -32,19 +32,36 @@ export class PointsStore {
     this.#knex = knex;
   }
 
-  /** DB3: one entry a student and source, replaced and never added. */
-  async replace(entry: PointEntry, at: Date, knex: Knex = this.#knex): Promise<void> {
-    const { studentId, source, sourceId, points, reason = null, effectiveOn, createdBy = null } = entry;
-    if (points === 0) {
-      await knex('point_entries').where({ student_id: studentId, source, source_id: sourceId }).delete();
-      return;
-    }
+  /**
+   * DB3: one entry a student and source, replaced and never added. An entry that is there keeps its day, so that a later
+   * revision or mark counts in the month in which the points were earned.
+   */
+  async replace(entries: readonly PointEntry[], at: Date, knex: Knex = this.#knex): Promise<void> {
+    if (entries.length === 0) return;
+    // In one order in every process: two statements that meet wait for each other instead of locking each other out.
+    const rows = [...entries].sort((a, b) => (a.studentId < b.studentId ? -1 : 1));
     await knex.raw(
-      `INSERT INTO point_entries (id, student_id, source, source_id, points, reason, effective_on, created_by, created_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (student_id, source, source_id) DO UPDATE SET points = excluded.points, reason = excluded.reason,
-         effective_on = excluded.effective_on, created_by = excluded.created_by, created_at = excluded.created_at`,
-      [newId(), studentId, source, sourceId, points, reason, effectiveOn, createdBy, at],
+      `WITH given AS (
+         SELECT * FROM unnest(:ids::uuid[], :students::uuid[], :sources::text[], :sourceIds::uuid[], :points::int[], :reasons::text[],
+           :days::date[], :authors::uuid[]) AS g (id, student_id, source, source_id, points, reason, effective_on, created_by)),
+       taken AS (
+         DELETE FROM point_entries p USING given g
+         WHERE g.points = 0 AND p.student_id = g.student_id AND p.source = g.source AND p.source_id = g.source_id)
+       INSERT INTO point_entries (id, student_id, source, source_id, points, reason, effective_on, created_by, created_at)
+       SELECT id, student_id, source, source_id, points, reason, effective_on, created_by, :at FROM given WHERE points <> 0
+       ON CONFLICT (student_id, source, source_id) DO UPDATE SET points = excluded.points, reason = excluded.reason
+       WHERE (point_entries.points, point_entries.reason) IS DISTINCT FROM (excluded.points, excluded.reason)`,
+      {
+        ids: rows.map(() => newId()),
+        students: rows.map(({ studentId }) => studentId),
+        sources: rows.map(({ source }) => source),
+        sourceIds: rows.map(({ sourceId }) => sourceId),
+        points: rows.map(({ points }) => points),
+        reasons: rows.map(({ reason }) => reason ?? null),
+        days: rows.map(({ effectiveOn }) => effectiveOn),
+        authors: rows.map(({ createdBy }) => createdBy ?? null),
+        at,
+      } as unknown as Record<string, Knex.Value>,
     );
   }
 
