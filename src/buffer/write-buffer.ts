@@ -469,6 +469,19 @@ export class WriteBuffer {
     return [...totals.values()];
   }
 
+  /** The epoch, and whether anything of the entity is pending, both of one moment: what is not needs no overlay. */
+  async state(entityName: string): Promise<{ epoch: number; hasPending: boolean }> {
+    const counters = await Promise.all(
+      Array.from({ length: this.keys.shards }, (_, shard) =>
+        this.#redis.hmget(this.keys.counters(shard), `${entityName}:epoch`, `${entityName}:entries`),
+      ),
+    );
+    return {
+      epoch: counters.reduce((sum, [epoch]) => sum + Number(epoch ?? 0), 0),
+      hasPending: counters.some(([, entries]) => Number(entries ?? 0) > 0),
+    };
+  }
+
   /** Rises with every sync of the entity: answers cached under an older epoch are no longer used. */
   async epoch(entityName: string): Promise<number> {
     const epochs = await Promise.all(

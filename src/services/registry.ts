@@ -112,7 +112,7 @@ export function createServices(deps: ServiceDeps): Services {
     writes,
     cards: [
       ...createAttendanceCards({ marks, school }),
-      ...createHomeworkCards({ buffer, reader, store: homeworkStore, school }),
+      ...createHomeworkCards({ buffer, cache, reader, store: homeworkStore, school }),
       createFlushCard({ buffer }),
     ],
   });

@@ -1,32 +1,34 @@
 import Joi from 'joi';
 import type { Found, Reader } from '../../buffer/reader.ts';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
+import type { Cache } from '../../cache/cache.ts';
 import type { AnyCard, CardDefinition, Touch } from '../../lib/cards.ts';
 import { instantOf } from '../../lib/clock.ts';
 import type { DomainEvent } from '../../lib/events.ts';
 import { isoInstant, uuid } from '../../lib/joi.ts';
-import type { Position } from '../../stores/postgres/conditions.ts';
 import type { School } from '../school/school.ts';
 import type { Homework } from './homework.entity.ts';
 import type { HomeworkChanged } from './homework.events.ts';
 import type { HomeworkStore } from './homework-store.ts';
 
 const NEXT_DUE = 5;
-/** Of a page that a class shares; some of it may be due already, or not yet published. */
-const PAGE = 10;
-/** A teacher's assignments that may still have something to grade; older ones are history. */
+/** Of a teacher with something to grade, or of a class that are not due: more is history, or no plan. */
 const MOST_ASSIGNMENTS = 200;
+
+type Due = Pick<Homework, 'id' | 'title' | 'class_subject_id' | 'due_at' | 'publish_at'>;
 
 const homeworkOf = ({ document }: Found): Homework => document as unknown as Homework;
 
 /** What dashboards show of homework (DB1). */
 export function createHomeworkCards({
   buffer,
+  cache,
   reader,
   store,
   school,
 }: {
   buffer: WriteBuffer;
+  cache: Cache;
   reader: Reader;
   store: HomeworkStore;
   school: School;
@@ -40,6 +42,48 @@ export function createHomeworkCards({
     const found = await reader.get('homework', homework_id);
     return [`student:${student_id}`, ...(found ? [`staff:${homeworkOf(found).staff_id}` as const] : [])];
   };
+
+  /** What a list comes to, cached while nothing of the entity waits in the buffer: then no overlay has to be looked for. */
+  async function unlessPending<T>(entity: string, name: string, load: () => Promise<T>): Promise<T> {
+    const { epoch, hasPending } = await buffer.state(entity);
+    return hasPending ? load() : (await cache.get({ name, stamp: epoch, load })).value;
+  }
+
+  async function dueSince(taught: readonly { id: string }[], since: string): Promise<Due[]> {
+    const { items } = await reader.list({
+      entity: 'homework',
+      relation: { column: 'class_subject_id', values: taught.map(({ id }) => id) },
+      where: [
+        { column: 'status', op: 'eq', value: 'published' },
+        { column: 'due_at', op: 'gte', value: since },
+      ],
+      sort: { column: 'due_at', direction: 'asc' },
+      limit: MOST_ASSIGNMENTS,
+    });
+    return items.map((item) => {
+      const { id, title, class_subject_id, due_at, publish_at } = homeworkOf(item);
+      return { id, title, class_subject_id, due_at, publish_at };
+    });
+  }
+
+  async function handedIn(studentId: string, homeworkIds: readonly string[]): Promise<ReadonlySet<string>> {
+    if (homeworkIds.length === 0) return new Set();
+    const load = async (): Promise<string[]> => {
+      const { items } = await reader.list({
+        entity: 'homework_submission',
+        relation: { column: 'homework_id', values: homeworkIds },
+        where: [
+          { column: 'student_id', op: 'eq', value: studentId },
+          { column: 'status', op: 'ne', value: 'draft' },
+        ],
+        sort: { column: 'saved_at', direction: 'asc' },
+        limit: homeworkIds.length,
+      });
+      return items.map(({ document }) => String(document.homework_id));
+    };
+    const name = `homework:handed_in:${studentId}:${homeworkIds.join()}`;
+    return new Set(await unlessPending('homework_submission', name, load));
+  }
 
   const student: CardDefinition<'student'> = {
     name: 'homework',
@@ -65,32 +109,20 @@ export function createHomeworkCards({
       // From midnight, so that all of a class share one cached page for the day; the rest is decided here.
       const since = instantOf(today, '00:00', await school.timezone()).toISOString();
       const at = now.toISOString();
-      const next: Homework[] = [];
-      let after: Position | undefined;
-      do {
-        const page = await reader.list({
-          entity: 'homework',
-          relation: { column: 'class_subject_id', values: taught.map(({ id }) => id) },
-          where: [
-            { column: 'status', op: 'eq', value: 'published' },
-            { column: 'due_at', op: 'gte', value: since },
-          ],
-          sort: { column: 'due_at', direction: 'asc' },
-          ...(after ? { after } : {}),
-          limit: PAGE,
-        });
-        next.push(...page.items.map(homeworkOf).filter(({ due_at, publish_at }) => due_at >= at && publish_at <= at));
-        after = page.next;
-      } while (after && next.length < NEXT_DUE);
-      next.splice(NEXT_DUE);
-      const own = await Promise.all(next.map(({ id }) => reader.get('homework_submission', `${id}:${studentId}`)));
+      const name = `homework:due:${classId}:${since}`;
+      const due = await unlessPending('homework', name, () => dueSince(taught, since));
+      const next = due.filter(({ due_at, publish_at }) => due_at >= at && publish_at <= at).slice(0, NEXT_DUE);
+      const done = await handedIn(
+        studentId,
+        next.map(({ id }) => id),
+      );
       return {
-        next_due: next.map(({ id, title, due_at, class_subject_id }, index) => ({
+        next_due: next.map(({ id, title, due_at, class_subject_id }) => ({
           homework_id: id,
           title,
           subject: taught.find((subject) => subject.id === class_subject_id)!.subjectName,
           due_at,
-          handed_in: own[index] !== undefined && own[index].document.status !== 'draft',
+          handed_in: done.has(id),
         })),
       };
     },
