@@ -16,6 +16,15 @@ interface NamedPeriod extends Period {
 /** DOMAIN §7: a set goes a week after its period. */
 const KEPT_AFTER_DAYS = 7;
 const DAY_SECONDS = 86_400;
+/** A ranking is made anew this often though no points have changed: names may have. */
+const RANKING_MS = 5_000;
+const MOST_RANKINGS = 1_000;
+
+interface Ranking {
+  generation: string;
+  untilMs: number;
+  ranked: readonly Ranked[];
+}
 
 /**
  * KEYS: state, set. ARGV: generation it was read under, period, seconds to live, then score and member in turn.
@@ -50,6 +59,8 @@ export class Leaderboards {
   readonly #keys: BufferKeys;
   readonly #store: PointsStore;
   readonly #school: School;
+  /** Rankings of this process, each right for its generation. */
+  readonly #rankings = new Map<string, Ranking>();
 
   constructor(deps: { redis: Redis; keys: BufferKeys; store: PointsStore; school: School }) {
     this.#redis = deps.redis;
@@ -59,14 +70,23 @@ export class Leaderboards {
   }
 
   /** The class's students by rank (DB4). */
-  async of(classId: string, name: PeriodName, today: string): Promise<Ranked[]> {
+  async of(classId: string, name: PeriodName, today: string): Promise<readonly Ranked[]> {
     const period = await this.#period(name, today);
-    const [points, roster] = await Promise.all([
-      this.#points(classId, period, today),
+    const key = `${classId} ${period.key} ${today}`;
+    const state = await this.#stateOf(classId, period);
+    const known = this.#rankings.get(key);
+    if (known && known.generation === state?.generation && known.untilMs > performance.now()) return known.ranked;
+    const [{ points, isKept }, roster] = await Promise.all([
+      this.#points(classId, period, today, state),
       this.#school.roster(classId, today),
     ]);
     const names = new Map(roster.map(({ studentId, fullName }) => [studentId, fullName]));
-    return rank(points.map((entry) => ({ ...entry, name: names.get(entry.studentId) ?? '' })));
+    const ranked = rank(points.map((entry) => ({ ...entry, name: names.get(entry.studentId) ?? '' })));
+    if (isKept && state) {
+      if (this.#rankings.size >= MOST_RANKINGS) this.#rankings.clear();
+      this.#rankings.set(key, { generation: state.generation, untilMs: performance.now() + RANKING_MS, ranked });
+    }
+    return ranked;
   }
 
   /** After the commit of a change of some students' points. */
@@ -91,33 +111,47 @@ export class Leaderboards {
   async rebuildAll(today: string): Promise<void> {
     for (const { id } of await this.#school.classes()) {
       await this.drop(id);
-      for (const name of PERIODS) await this.#points(id, await this.#period(name, today), today);
+      for (const name of PERIODS) {
+        const period = await this.#period(name, today);
+        await this.#points(id, period, today, await this.#stateOf(id, period));
+      }
     }
   }
 
-  async #points(classId: string, period: NamedPeriod, today: string): Promise<{ studentId: string; points: number }[]> {
-    let generation: string | undefined;
+  /** The class's generation, and the one that the period's set is right for; undefined when Redis is away. */
+  async #stateOf(
+    classId: string,
+    { key }: NamedPeriod,
+  ): Promise<{ generation: string; made: string | null } | undefined> {
     try {
-      // The state is read first: the set may then be newer than it says, never older.
-      const [[present, made], flat] = await Promise.all([
-        this.#redis.hmget(this.#keys.leaderboard(classId, 'state'), 'generation', period.key) as Promise<
-          [string | null, string | null]
-        >,
-        this.#redis.zrange(this.#keys.leaderboard(classId, period.key), '0', '-1', 'WITHSCORES'),
-      ]);
-      generation = present ?? '0';
-      if (made === generation && flat.length > 0) {
-        return Array.from({ length: flat.length / 2 }, (_, index) => ({
+      const [generation, made] = await this.#redis.hmget(this.#keys.leaderboard(classId, 'state'), 'generation', key);
+      return { generation: generation ?? '0', made: made ?? null };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @param state read before: the set may then be newer than it says, never older */
+  async #points(
+    classId: string,
+    period: NamedPeriod,
+    today: string,
+    state: { generation: string; made: string | null } | undefined,
+  ): Promise<{ points: { studentId: string; points: number }[]; isKept: boolean }> {
+    if (state && state.made === state.generation) {
+      const set = this.#keys.leaderboard(classId, period.key);
+      const flat = await this.#redis.zrange(set, '0', '-1', 'WITHSCORES').catch((): string[] => []);
+      if (flat.length > 0) {
+        const points = Array.from({ length: flat.length / 2 }, (_, index) => ({
           studentId: flat[index * 2]!,
           points: Number(flat[index * 2 + 1]),
         }));
+        return { points, isKept: true };
       }
-    } catch {
-      // Redis is away; the database is asked
     }
     const totals = await this.#store.totals(classId, today, period);
-    if (generation !== undefined) await this.#send(STORE, classId, period, generation, today, totals).catch(() => {});
-    return totals;
+    if (state) await this.#send(STORE, classId, period, state.generation, today, totals).catch(() => {});
+    return { points: totals, isKept: false };
   }
 
   async #send(
