@@ -27,7 +27,7 @@ describe('I1: an acknowledged write is never lost', () => {
   afterAll(() => proxy.close());
 
   it('whatever processes are killed and whenever the database goes, each is stored or in a failed write', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     await fc.assert(
       fc.asyncProperty(
