@@ -97,6 +97,8 @@ export function createContainer({
   const app = createApp({
     routes: [...createAuthRoutes({ auth }), ...services.routes],
     services: config.http.services,
+    entities,
+    intervalMs: config.sync.intervalMs,
     scopesFor: can,
     authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
     limiter,

@@ -87,6 +87,8 @@ export class Platform {
     const app = createApp({
       routes: this.#routes,
       services,
+      entities: [],
+      intervalMs: 3_600_000,
       authenticate: (authorization) => {
         const name = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
         if (!name) throw new UnauthenticatedError();

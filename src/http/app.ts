@@ -1,11 +1,18 @@
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from 'express';
 import { NotFoundError } from '../errors/catalogue.ts';
+import type { EntityDefinition } from '../lib/entity.ts';
 import { sendJson, sendProblem } from './answer.ts';
 import { API_PREFIX, Api, type ApiDeps, requestIdOf } from './api.ts';
+import { createDocs } from './docs.ts';
+import { describeApi } from './openapi/document.ts';
+import examples from './openapi/examples.json' with { type: 'json' };
 import { RETRY_AFTER, toAppError } from './problem.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface AppDeps extends ApiDeps {
+  /** Buffered entities and the sync interval in ms, for what the API description promises. */
+  entities: readonly EntityDefinition[];
+  intervalMs: number;
   readiness: () => Promise<Readiness>;
   /** Bull Board, already behind its own login. */
   adminQueues?: { path: string; router: Router };
@@ -31,6 +38,10 @@ export function createApp(deps: AppDeps): Express {
     const { isReady, body } = await deps.readiness();
     sendJson(response, isReady ? 200 : 503, body, isReady ? {} : RETRY_AFTER);
   });
+  const { entities, intervalMs, scopesFor } = deps;
+  app.use(
+    createDocs(describeApi({ routes: api.routes, entities, intervalMs, scopesFor, prefix: API_PREFIX, examples })),
+  );
   if (deps.adminQueues) app.use(deps.adminQueues.path, deps.adminQueues.router);
   app.use(() => {
     throw new NotFoundError('nothing answers at this path');

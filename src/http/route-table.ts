@@ -4,9 +4,12 @@ import type { Route } from '../lib/route.ts';
 /** Path parameters by name, percent-decoded. */
 export type PathParams = Record<string, string | undefined>;
 
+/** Ids of writes are an entity's name, its key and a version; a key may be two UUIDs. As they are spelled, percent signs and all. */
+const MOST_PARAM_CHARACTERS = 500;
+
 /** Finds what answers a path in one step, however many routes there are. */
 export class RouteTable<T> {
-  readonly #router = FindMyWay({ ignoreTrailingSlash: true });
+  readonly #router = FindMyWay({ ignoreTrailingSlash: true, maxParamLength: MOST_PARAM_CHARACTERS });
   readonly #methods = new Set<Route['method']>();
 
   /** @param path with `:name` for parameters */

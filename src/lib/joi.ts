@@ -1,6 +1,9 @@
 import Joi from 'joi';
 
-/** Schemas that every service shares. Texts with NUL or half a surrogate pair are refused before any schema is asked. */
+/**
+ * Schemas that every service shares. Texts with NUL or half a surrogate pair are refused before any schema is asked.
+ * What a `custom` rule accepts is told to the API description by `meta({ jsonSchema: … })`.
+ */
 export const uuid = Joi.string()
   .guid({ version: ['uuidv4', 'uuidv5', 'uuidv7'], separator: '-' })
   .lowercase();
@@ -8,27 +11,40 @@ export const uuid = Joi.string()
 const DATE = /^(\d{4})-(\d{2})-(\d{2})$/;
 
 /** A school date `YYYY-MM-DD` between 1900 and 2199. */
-export const schoolDate = Joi.string().custom((value: string, helpers) => {
-  const ms = DATE.test(value) ? Date.parse(value) : Number.NaN;
-  const isReal =
-    !Number.isNaN(ms) &&
-    new Date(ms).toISOString().slice(0, 10) === value &&
-    value >= '1900-01-01' &&
-    value < '2200-01-01';
-  return isReal ? value : helpers.message({ custom: 'must be a date YYYY-MM-DD' });
-});
+export const schoolDate = Joi.string()
+  .custom((value: string, helpers) => {
+    const ms = DATE.test(value) ? Date.parse(value) : Number.NaN;
+    const isReal =
+      !Number.isNaN(ms) &&
+      new Date(ms).toISOString().slice(0, 10) === value &&
+      value >= '1900-01-01' &&
+      value < '2200-01-01';
+    return isReal ? value : helpers.message({ custom: 'must be a date YYYY-MM-DD' });
+  })
+  .meta({ jsonSchema: { format: 'date', pattern: '^(19|20|21)\\d{2}-\\d{2}-\\d{2}$' } });
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
 
 /** An instant in ISO 8601 with its zone; stored and answered in UTC with milliseconds. */
-export const isoInstant = Joi.string().custom((value: string, helpers) => {
-  const ms = INSTANT.test(value) ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(ms) || value < '1900' || value >= '2200')
-    return helpers.message({ custom: 'must be an ISO 8601 instant with a zone, between 1900 and 2199' });
-  return new Date(ms).toISOString();
-});
+export const isoInstant = Joi.string()
+  .custom((value: string, helpers) => {
+    const ms = INSTANT.test(value) ? Date.parse(value) : Number.NaN;
+    if (Number.isNaN(ms) || value < '1900' || value >= '2200')
+      return helpers.message({ custom: 'must be an ISO 8601 instant with a zone, between 1900 and 2199' });
+    return new Date(ms).toISOString();
+  })
+  .meta({ jsonSchema: { format: 'date-time' } });
 
 export const pageLimit = Joi.number().integer().min(1).max(100).default(25);
 export const cursor = Joi.string().max(500);
 
 export const idParams = Joi.object<{ id: string }>({ id: uuid.required() });
+
+/** What an answer holds: every key is there, unless it says that it is optional. */
+export const view = (keys: Joi.SchemaMap): Joi.ObjectSchema => Joi.object(keys).prefs({ presence: 'required' });
+
+/** A row as others name it. */
+export const reference = view({ id: uuid, name: Joi.string() });
+
+/** A version in an answer; 0 where nothing was ever written. */
+export const version = Joi.number().integer().min(0);

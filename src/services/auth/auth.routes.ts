@@ -1,4 +1,6 @@
 import Joi from 'joi';
+import { ROLES } from '../../lib/actor.ts';
+import { uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { defineRoute, ok, type Route } from '../../lib/route.ts';
 import type { AuthService } from './auth-service.ts';
@@ -22,6 +24,20 @@ export const createAuthRoutes = ({ auth }: { auth: AuthService }): Route[] => [
     body: Joi.object<LoginBody>({
       login: Joi.string().max(LIMITS.users.login).required(),
       password: Joi.string().max(MOST_PASSWORD_CHARACTERS).required(),
+    }),
+    success: [200],
+    response: view({
+      access_token: Joi.string(),
+      refresh_token: Joi.string(),
+      token_type: Joi.string().valid('Bearer'),
+      expires_in: Joi.number().integer().min(1),
+      is_password_temporary: Joi.boolean(),
+      user: view({
+        id: uuid,
+        login: Joi.string(),
+        name: Joi.string(),
+        roles: Joi.array().items(Joi.string().valid(...ROLES)),
+      }),
     }),
     errors: ['BAD_CREDENTIALS', 'SUSPENDED', 'LOCKED'],
     async handle({ body, ip, userAgent, now }) {

@@ -13,7 +13,16 @@ import type { ActivityLog } from '../activity-log/activity-log.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
 
-const toView = ({ firstAtMs, lastAtMs, resolvedAtMs, waitingFor, jobId, resolvedBy, ...rest }: FailedWrite) => ({
+const toView = ({
+  firstAtMs,
+  lastAtMs,
+  resolvedAtMs,
+  waitingFor,
+  jobId,
+  resolvedBy,
+  supersededBy,
+  ...rest
+}: FailedWrite) => ({
   ...rest,
   waiting_for: waitingFor ?? null,
   job_id: jobId ?? null,
@@ -22,6 +31,7 @@ const toView = ({ firstAtMs, lastAtMs, resolvedAtMs, waitingFor, jobId, resolved
   ...(resolvedAtMs === undefined
     ? {}
     : { resolved_at: new Date(resolvedAtMs).toISOString(), resolved_by: resolvedBy ?? null }),
+  ...(supersededBy === undefined ? {} : { superseded_by: supersededBy }),
 });
 
 /** What operators and admins see and do: the buffer, sync runs, failed writes. Everything they change is audited. */

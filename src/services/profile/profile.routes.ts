@@ -1,7 +1,32 @@
 import Joi from 'joi';
+import { ROLES } from '../../lib/actor.ts';
+import { reference, uuid, view } from '../../lib/joi.ts';
 import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
-import { prefsFields, profileFields } from './profile.entity.ts';
+import { PREFS, prefsFields, profileFields } from './profile.entity.ts';
 import type { ProfileChanges, ProfileService } from './profile-service.ts';
+
+const me = view({
+  id: uuid,
+  login: Joi.string(),
+  name: Joi.string(),
+  roles: Joi.array().items(Joi.string().valid(...ROLES)),
+  email: Joi.string().allow(null),
+  phone: Joi.string().allow(null),
+  locale: Joi.string().allow(null),
+  avatar_file_id: uuid.allow(null),
+  prefs: view(Object.fromEntries(PREFS.map((name) => [name, prefsFields[name].allow(null)]))),
+  scopes: view({
+    academic_year: reference.allow(null),
+    staff_id: uuid.allow(null),
+    student_id: uuid.allow(null),
+    class_subjects: Joi.array().items(view({ id: uuid, class: reference, subject: reference })),
+    homerooms: Joi.array().items(reference),
+    own_class: reference.allow(null),
+    children: Joi.array().items(
+      view({ student_id: uuid, name: Joi.string(), class: reference.allow(null), can_pay: Joi.boolean() }),
+    ),
+  }),
+});
 
 export const createProfileRoutes = ({ profiles }: { profiles: ProfileService }): Route[] => [
   defineRoute({
@@ -11,6 +36,7 @@ export const createProfileRoutes = ({ profiles }: { profiles: ProfileService }):
     summary: 'The caller, its roles and the rows they reach',
     mode: 'R',
     access: 'authenticated',
+    response: me,
     async handle(context) {
       const { data, version, isPending } = await profiles.me(context);
       return ok(data, { pending: isPending }, { etag: version });
@@ -24,6 +50,8 @@ export const createProfileRoutes = ({ profiles }: { profiles: ProfileService }):
     mode: 'B',
     access: { capability: 'own_profile', verb: 'w' },
     body: Joi.object<ProfileChanges>({ ...profileFields, prefs: Joi.object(prefsFields).min(1) }).min(1),
+    entity: 'profile',
+    response: me,
     errors: ['VERSION_CONFLICT', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const { view, receipt } = await profiles.update(context, context.body, context.ifMatch);

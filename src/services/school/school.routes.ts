@@ -1,10 +1,11 @@
 import Joi from 'joi';
 import { schoolDateOf } from '../../lib/clock.ts';
-import { idParams, schoolDate } from '../../lib/joi.ts';
+import { idParams, isoInstant, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { defineRoute, ok, type Route } from '../../lib/route.ts';
 import { reaches, reachOf, requireReach } from '../scope.ts';
 import type { School } from './school.ts';
 
+const period = { id: uuid, name: Joi.string(), starts_on: schoolDate, ends_on: schoolDate };
 const structure = { capability: 'structure', verb: 'r' } as const;
 
 export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
@@ -15,6 +16,7 @@ export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
     summary: 'Academic years, newest first',
     mode: 'R',
     access: structure,
+    response: Joi.array().items(view({ ...period, is_current: Joi.boolean() })),
     handle: async () =>
       ok(
         (await school.academicYears()).map(({ id, name, startsOn, endsOn, isCurrent }) => ({
@@ -33,6 +35,7 @@ export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
     summary: 'Terms of the current year',
     mode: 'R',
     access: structure,
+    response: Joi.array().items(view({ ...period, locked_at: isoInstant.allow(null) })),
     handle: async () =>
       ok(
         (await school.terms()).map(({ id, name, startsOn, endsOn, lockedAt }) => ({
@@ -51,6 +54,7 @@ export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
     summary: 'Subjects by name',
     mode: 'R',
     access: structure,
+    response: Joi.array().items(view({ id: uuid, code: Joi.string(), name: Joi.string(), is_elective: Joi.boolean() })),
     handle: async () =>
       ok(
         (await school.subjects()).map(({ id, code, name, isElective }) => ({
@@ -68,6 +72,15 @@ export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
     summary: "Classes of the current year in the caller's reach",
     mode: 'R',
     access: structure,
+    response: Joi.array().items(
+      view({
+        id: uuid,
+        name: Joi.string(),
+        grade: Joi.number().integer().min(1).max(12),
+        section: Joi.string(),
+        homeroom_staff_id: uuid.allow(null),
+      }),
+    ),
     async handle({ actor, scope }) {
       const reach = await reachOf(actor, scope, school);
       const classes = (await school.classes()).filter(({ id }) => reach.all || reach.classes.has(id));
@@ -91,6 +104,9 @@ export const createSchoolRoutes = ({ school }: { school: School }): Route[] => [
     access: { capability: 'students', verb: 'r' },
     params: idParams,
     query: Joi.object<{ on?: string }>({ on: schoolDate }),
+    response: Joi.array().items(
+      view({ student_id: uuid, full_name: Joi.string(), roll_no: Joi.number().integer().min(1) }),
+    ),
     async handle({ actor, scope, params, query, now }) {
       const reach = await reachOf(actor, scope, school);
       requireReach(reach, 'classes', params.id);
