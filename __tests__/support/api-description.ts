@@ -11,6 +11,7 @@ export interface ApiDocument {
 
 interface Operation {
   operationId: string;
+  description?: string;
   responses: Record<string, ResponseDescription>;
   requestBody?: { content: Record<string, { schema: object; example?: unknown }> };
 }

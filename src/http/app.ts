@@ -1,5 +1,5 @@
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from 'express';
-import { NotFoundError } from '../errors/catalogue.ts';
+import { MethodNotAllowedError, NotFoundError } from '../errors/catalogue.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
 import { sendJson, sendProblem } from './answer.ts';
 import { API_PREFIX, Api, type ApiDeps, requestIdOf } from './api.ts';
@@ -42,6 +42,9 @@ export function createApp(deps: AppDeps): Express {
   app.use(
     createDocs(describeApi({ routes: api.routes, entities, intervalMs, scopesFor, prefix: API_PREFIX, examples })),
   );
+  app.all(['/healthz', '/readyz'], () => {
+    throw new MethodNotAllowedError({ headers: { Allow: 'GET, HEAD' } });
+  });
   if (deps.adminQueues) app.use(deps.adminQueues.path, deps.adminQueues.router);
   app.use(() => {
     throw new NotFoundError('nothing answers at this path');

@@ -69,7 +69,7 @@ export function createDocs(description: object): Router {
       setHeaders(response);
       // Kept, but asked about before each use: it changes with a deployment.
       response.setHeader('Cache-Control', 'public, no-cache').setHeader('ETag', etag);
-      if (request.fresh) response.status(304).end();
+      if (request.headers['if-none-match']?.includes(etag)) response.status(304).end();
       else response.type(type).send(bytes);
     });
   };

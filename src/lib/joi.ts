@@ -33,7 +33,12 @@ export const isoInstant = Joi.string()
       return helpers.message({ custom: 'must be an ISO 8601 instant with a zone, between 1900 and 2199' });
     return new Date(ms).toISOString();
   })
-  .meta({ jsonSchema: { format: 'date-time' } });
+  .meta({
+    jsonSchema: {
+      format: 'date-time',
+      pattern: '^(19|20|21)\\d{2}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]\\d{2}:\\d{2})$',
+    },
+  });
 
 export const pageLimit = Joi.number().integer().min(1).max(100).default(25);
 export const cursor = Joi.string().max(500);

@@ -77,7 +77,7 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
       ...createHomeworkRoutes({ homework, submissions }),
       ...createAttendanceRoutes({ sheets, reports }),
       ...createActivityLogRoutes({ activity }),
-      ...createOperationsRoutes({ operations }),
+      ...createOperationsRoutes({ operations, entities: entities.map(({ name }) => name) }),
     ],
   };
 }

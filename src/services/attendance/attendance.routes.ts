@@ -115,6 +115,7 @@ export const createAttendanceRoutes = ({
     params: idParams,
     query: Joi.object<{ from: string; to: string }>({ from: schoolDate.required(), to: schoolDate.required() }),
     response: markedDays,
+    errors: ['RULE_BROKEN'],
     async handle(context) {
       const { from, to } = context.query;
       return ok(await reports.studentDays(context, context.params.id, from, to));

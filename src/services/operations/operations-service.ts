@@ -143,7 +143,6 @@ export class OperationsService {
     resolved: boolean;
   }) {
     const { failedWrites } = this.#engine;
-    this.#requireEntity(entity);
     const all = resolved
       ? (await failedWrites.resolved(1_000)).filter((record) => !entity || record.entity === entity)
       : await failedWrites.list(entity);
@@ -214,7 +213,6 @@ export class OperationsService {
 
   /** @returns how many; those that wait for a parent follow it by themselves */
   async replayAll(caller: Caller, entity?: string): Promise<number> {
-    this.#requireEntity(entity);
     const records = (await this.#engine.failedWrites.list(entity)).filter(({ state }) => state === 'failed');
     for (const record of records) await this.replay(caller, record.id);
     return records.length;
@@ -234,23 +232,6 @@ export class OperationsService {
       after: { reason },
     });
     return { id, resolution: 'discarded', orphans: orphans.map((orphan) => orphan.id) };
-  }
-
-  #requireEntity(name: string | undefined): void {
-    const { registry } = this.#engine;
-    if (name && !registry.find(name)) {
-      throw new ValidationError({
-        errors: [
-          {
-            pointer: '/query/entity',
-            detail: `must be one of ${registry
-              .all()
-              .map((entity) => entity.name)
-              .join(', ')}`,
-          },
-        ],
-      });
-    }
   }
 
   async #record(id: string): Promise<FailedWrite> {

@@ -28,7 +28,6 @@ const FAILED_ID = Joi.string()
   )
   .meta({ jsonSchema: { pattern: '^[^~]+~.' } });
 const failedParams = Joi.object<{ id: string }>({ id: FAILED_ID.required() });
-const entityName = Joi.string().pattern(/^[a-z][a-z0-9_]{0,62}$/, 'entity name');
 
 const queued = (data: object, location: string): Reply => ({ status: 202, data, meta: {}, location });
 
@@ -37,7 +36,16 @@ interface Repair {
   fields?: Record<string, unknown>[];
 }
 
-export const createOperationsRoutes = ({ operations }: { operations: OperationsService }): Route[] => [
+/** @param entities names of all */
+export const createOperationsRoutes = ({
+  operations,
+  entities,
+}: {
+  operations: OperationsService;
+  entities: readonly string[];
+}): Route[] => routesOf(operations, Joi.string().valid(...entities));
+
+const routesOf = (operations: OperationsService, entityName: Joi.StringSchema): Route[] => [
   defineRoute({
     method: 'GET',
     path: '/admin/buffer',
@@ -56,7 +64,9 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     mode: 'R',
     access: read,
     params: Joi.object<{ entity: string; id: string }>({
-      entity: entityName.required(),
+      entity: Joi.string()
+        .pattern(/^[a-z][a-z0-9_]{0,62}$/, 'entity name')
+        .required(),
       id: Joi.string().max(200).required(),
     }),
     response: entryView,
