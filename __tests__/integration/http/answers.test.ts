@@ -278,4 +278,12 @@ describe('answers', () => {
       { route: 'unknown', method: 'GET', status: 404 },
     ]);
   });
+
+  it('describes the services of this process only', async () => {
+    const { paths } = (await (await fetch(`${platform.baseUrl}/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, { tags: string[] }>>;
+    };
+    const tags = Object.values(paths).flatMap((path) => Object.values(path).flatMap((operation) => operation.tags));
+    expect([...new Set(tags)].sort()).toEqual(['probes', 'things']);
+  });
 });
