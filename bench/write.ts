@@ -1,12 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { createPostgres } from '../src/stores/postgres/connect.ts';
 import { loadRefs } from './support/documents.ts';
 import { withRedis } from './support/engine.ts';
-import { closedLoop, openLoop, renderRequest, type Target } from './support/load.ts';
+import { homeworkRequests, startServer, stopServer, type WriteServer } from './support/homework-load.ts';
+import { closedLoop, openLoop, type Target } from './support/load.ts';
 import { median, percentile, report, say } from './support/report.ts';
-import { prose, randomFrom, title } from './support/texts.ts';
 
 /**
  * A teacher's POST of a homework, 64 connections, Redis with AOF `always`: ours; stock Express with a knex insert a request;
@@ -22,58 +19,11 @@ const WARM_UP_MS = 2_000;
 const ROUND_MS = 4_000;
 const OPEN_LOOP_MS = 6_000;
 const OPEN_LOOP_CONNECTIONS = 256;
-const BODIES = 2_000;
-const SERVER = fileURLToPath(new URL('./support/write-server.ts', import.meta.url));
-/** Tokens of the real application are signed with this key in every process of the measurement. */
-const KEYS = `bench:${Buffer.alloc(32, 7).toString('base64')}`;
-
-async function startServer(name: VariantName): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, ['--max-semi-space-size=32', SERVER, name], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, JWT_KEYS: KEYS },
-  });
-  const [line] = (await once(child.stdout!, 'data')) as [Buffer];
-  return { child, port: Number(line.toString().trim()) };
-}
-
-async function stop({ child }: { child: ChildProcess }): Promise<void> {
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-}
-
-async function login(port: number): Promise<{ token: string; classSubjects: string[] }> {
-  const base = `http://127.0.0.1:${port}/api/v1`;
-  const answer = await fetch(`${base}/auth/login`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ login: 'teacher001', password: 'schools24-demo' }),
-  });
-  const token = ((await answer.json()) as { data: { access_token: string } }).data.access_token;
-  const me = (await (await fetch(`${base}/auth/me`, { headers: { authorization: `Bearer ${token}` } })).json()) as {
-    data: { scopes: { class_subjects: { id: string }[] } };
-  };
-  return { token, classSubjects: me.data.scopes.class_subjects.map(({ id }) => id) };
-}
-
 const knex = createPostgres({ url: process.env.DATABASE_URL!, maxConnections: 2 });
 await loadRefs(knex);
-const random = randomFrom(24);
-const servers = new Map<VariantName, { child: ChildProcess; port: number }>();
+const servers = new Map<VariantName, WriteServer>();
 for (const name of VARIANTS) servers.set(name, await startServer(name));
-const { token, classSubjects } = await login(servers.get('ours')!.port);
-const requests = Array.from({ length: BODIES }, () =>
-  renderRequest(
-    'POST',
-    '/api/v1/homework',
-    { authorization: `Bearer ${token}` },
-    {
-      class_subject_ids: [classSubjects[Math.floor(random() * classSubjects.length)]!],
-      title: title(random),
-      description: prose(random, 100),
-      due_at: new Date(Date.now() + (1 + random() * 10) * 86_400_000).toISOString(),
-    },
-  ),
-);
+const requests = await homeworkRequests(servers.get('ours')!.port);
 const targetOf = (name: VariantName): Target => ({ host: '127.0.0.1', port: servers.get(name)!.port, requests });
 const clean = async () => {
   await knex.raw('TRUNCATE homework CASCADE');
@@ -121,7 +71,7 @@ for (let round = 1; round <= ROUNDS; round++) {
     await clean();
   }
 }
-for (const server of servers.values()) await stop(server);
+for (const server of servers.values()) await stopServer(server);
 await knex.destroy();
 const over = (a: VariantName, b: VariantName): number =>
   median(throughput[a].map((value, index) => value / throughput[b][index]!));

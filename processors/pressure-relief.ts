@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from 'ioredis';
 import type { BatchWriter } from '../src/buffer/batch-writer.ts';
 import type { BufferGuard, Pressure } from '../src/buffer/guard.ts';
+import { batchesOf } from '../src/buffer/keys.ts';
 import type { WriteBuffer } from '../src/buffer/write-buffer.ts';
 import type { EntityRegistry } from '../src/lib/entity-registry.ts';
 import type { Log } from '../src/lib/log.ts';
@@ -75,9 +76,9 @@ export class PressureRelief {
     for (const entity of registry.stages().flat()) {
       for (let shard = 0; shard < buffer.keys.shards; shard++) {
         for await (const keys of buffer.dirtyKeys(entity.name, shard)) {
-          for (let start = 0; start < keys.length; start += batchSize) {
+          for (const batch of batchesOf(entity, keys, batchSize)) {
             if (!(await this.#isStillHard())) return;
-            await batchWriter.write(entity.name, keys.slice(start, start + batchSize));
+            await batchWriter.write(entity.name, batch);
           }
         }
       }

@@ -13,6 +13,7 @@ import {
 import { WRITE_POINTERS } from '../queues/write-pointers.queue.ts';
 import type { BatchResult } from '../src/buffer/batch-writer.ts';
 import type { FailedWrites } from '../src/buffer/failed-writes.ts';
+import { batchesOf } from '../src/buffer/keys.ts';
 import type { WriteBuffer } from '../src/buffer/write-buffer.ts';
 import type { EntityDefinition } from '../src/lib/entity.ts';
 import type { EntityRegistry } from '../src/lib/entity-registry.ts';
@@ -116,16 +117,16 @@ export const createSyncProcessor = (deps: SyncDeps, isStopping: () => boolean = 
     for (let shard = 0; shard < buffer.keys.shards; shard++) {
       let rest: string[] = [];
       const add = async (isLast: boolean) => {
-        const jobs = [];
         const size = ids.length < BATCHES_BEFORE_GROWTH ? deps.batchSize : Math.max(deps.batchSize, MAX_BATCH_SIZE);
-        while (rest.length >= size || (isLast && rest.length > 0)) {
-          const keys = rest.slice(0, size);
-          rest = rest.slice(size);
+        const batches = [...batchesOf(entity, rest, size)];
+        // The last one may not be full yet.
+        rest = isLast ? [] : (batches.pop() ?? []);
+        const jobs = batches.map((keys) => {
           const jobId = writeBatchJobId(`${runId}-${job.attemptsStarted}`, entity.name, firstPart + ids.length);
           ids.push(jobId);
           const data: WriteBatchData = { entity: entity.name, keys, runId };
-          jobs.push({ name: entity.name, data, opts: { ...writeBatchOptions, jobId } });
-        }
+          return { name: entity.name, data, opts: { ...writeBatchOptions, jobId } };
+        });
         if (jobs.length > 0) await queues[WRITE_BATCHES].addBulk(jobs);
       };
       for await (const keys of buffer.dirtyKeys(entity.name, shard)) {

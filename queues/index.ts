@@ -1,5 +1,8 @@
 import { type ConnectionOptions, Queue } from 'bullmq';
 import type { BatchResult } from '../src/buffer/batch-writer.ts';
+import { FAILED_EVENTS, type FailedEventData } from './failed-events.queue.ts';
+import { IMPORTS, type ImportData, type ImportResult } from './imports.queue.ts';
+import { NOTIFICATIONS, type NotificationData } from './notifications.queue.ts';
 import { SYNC, type SyncData } from './sync.queue.ts';
 import { WRITE_BATCHES, type WriteBatchData } from './write-batches.queue.ts';
 import { WRITE_POINTERS, type WritePointerData } from './write-pointers.queue.ts';
@@ -9,6 +12,9 @@ export interface Queues {
   [WRITE_POINTERS]: Queue<WritePointerData>;
   [SYNC]: Queue<SyncData>;
   [WRITE_BATCHES]: Queue<WriteBatchData, BatchResult>;
+  [FAILED_EVENTS]: Queue<FailedEventData>;
+  [NOTIFICATIONS]: Queue<NotificationData>;
+  [IMPORTS]: Queue<ImportData, ImportResult>;
 }
 
 /**
@@ -29,6 +35,9 @@ export function createQueues(
     [WRITE_POINTERS]: create<WritePointerData>(WRITE_POINTERS),
     [SYNC]: create<SyncData>(SYNC),
     [WRITE_BATCHES]: create<WriteBatchData, BatchResult>(WRITE_BATCHES),
+    [FAILED_EVENTS]: create<FailedEventData>(FAILED_EVENTS),
+    [NOTIFICATIONS]: create<NotificationData>(NOTIFICATIONS),
+    [IMPORTS]: create<ImportData, ImportResult>(IMPORTS),
   };
 }
 

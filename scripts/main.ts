@@ -45,6 +45,10 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<Command> }> = 
     summary: '[vitest arguments] records the examples of the API description from the tests',
     load: async () => (await import('./commands/openapi-examples.ts')).openapiExamples,
   },
+  rules: {
+    summary: 'every rule of the school with the tests that prove it',
+    load: async () => (await import('./commands/rules.ts')).rules,
+  },
   check: {
     summary: 'types, lint and the direction of imports',
     load: async () => (await import('./commands/check.ts')).check,
@@ -58,6 +62,7 @@ const WITHOUT_ENV_FILE = new Set([
   'test:cluster',
   'test:fuzz',
   'openapi:examples',
+  'rules',
   'bench',
   'check',
 ]);

@@ -1,11 +1,13 @@
 import { createAttendance } from './attendance.ts';
+import { createCalendar } from './calendar.ts';
 import { createStructure } from './classes.ts';
 import { createHomework } from './homework.ts';
 import { createPeople } from './people.ts';
 import type { Row } from './rows.ts';
 import { SCALES, type Scale } from './scale.ts';
 import { schoolRows } from './school.ts';
-import { createSchoolYear, schoolDayRows, termRows, yearRows } from './school-year.ts';
+import { createSchoolYear, termRows, yearRows } from './school-year.ts';
+import { createTimetable } from './timetable.ts';
 
 export interface SchoolDataOptions {
   scale: Scale;
@@ -22,11 +24,12 @@ export function createSchoolData({ scale, today, passwordHash }: SchoolDataOptio
   const structure = createStructure(sizes, year, people);
   const homework = createHomework(structure, year);
   const attendance = createAttendance(structure, year);
+  const calendar = createCalendar(structure, year, people);
   return [
     ['schools', schoolRows(year, { scale, today })],
     ['academic_years', yearRows(year)],
     ['terms', termRows(year)],
-    ['school_days', schoolDayRows(year)],
+    ['school_days', calendar.school_days],
     ['users', people.rows.users],
     ['user_roles', people.rows.user_roles],
     ['staff', people.rows.staff],
@@ -36,7 +39,10 @@ export function createSchoolData({ scale, today, passwordHash }: SchoolDataOptio
     ['classes', structure.rows.classes],
     ['subjects', structure.rows.subjects],
     ['class_subjects', structure.rows.class_subjects],
+    ['timetable_slots', createTimetable(structure)],
     ['enrollments', structure.rows.enrollments],
+    ['events', calendar.events],
+    ['event_audiences', calendar.event_audiences],
     ['files', homework.files],
     ['homework', homework.homework],
     ['homework_files', homework.homework_files],

@@ -53,6 +53,14 @@ export interface SchoolDay {
   reason: string | null;
 }
 
+/** What closes the school: a stretch of days, or those of a monthly rule from its first one on. */
+export interface Closing {
+  name: string;
+  from: string;
+  to: string;
+  byDay?: string;
+}
+
 export interface SchoolYear {
   id: string;
   /** For example `2025-26`. */
@@ -62,6 +70,7 @@ export interface SchoolYear {
   today: string;
   terms: { id: string; seq: number; name: string; startsOn: string; endsOn: string }[];
   days: SchoolDay[];
+  closings: Closing[];
   /** Open days before today, oldest first. */
   pastOpenDays: string[];
   /** The first open day on or after a date of the year. */
@@ -97,6 +106,7 @@ export function createSchoolYear(today: string): SchoolYear {
       endsOn: addDays(term.endsOn, shift),
     })),
     days,
+    closings: closingList(startsOn, endsOn, shift),
     pastOpenDays: days.filter(({ isOpen, on }) => isOpen && on < today).map(({ on }) => on),
     openOnOrAfter: (date) => days.find(({ isOpen, on }) => isOpen && on >= date)!.on,
   };
@@ -104,13 +114,24 @@ export function createSchoolYear(today: string): SchoolYear {
 
 function closingsOf(startsOn: string, endsOn: string, shift: number): Map<string, string> {
   const closings = new Map<string, string>();
-  for (const { name, from, to } of VACATIONS) {
-    for (let day = from; day <= to; day = addDays(day, 1)) closings.set(addDays(day, shift), name);
-  }
-  for (const { name, on, fixed } of HOLIDAYS) {
-    closings.set(fixed ? anniversary(on, startsOn, endsOn) : addDays(on, shift), name);
+  for (const { name, from, to, byDay } of closingList(startsOn, endsOn, shift)) {
+    if (byDay) continue;
+    for (let day = from; day <= to; day = addDays(day, 1)) closings.set(day, name);
   }
   return closings;
+}
+
+function closingList(startsOn: string, endsOn: string, shift: number): Closing[] {
+  let firstSaturday = startsOn;
+  while (!weeklyClosing(firstSaturday)?.endsWith('Saturday')) firstSaturday = addDays(firstSaturday, 1);
+  return [
+    { name: 'Second and fourth Saturday', from: firstSaturday, to: firstSaturday, byDay: '2SA,4SA' },
+    ...VACATIONS.map(({ name, from, to }) => ({ name, from: addDays(from, shift), to: addDays(to, shift) })),
+    ...HOLIDAYS.map(({ name, on, fixed }) => {
+      const date = fixed ? anniversary(on, startsOn, endsOn) : addDays(on, shift);
+      return { name, from: date, to: date };
+    }),
+  ];
 }
 
 /** The same day and month within the year. */
@@ -145,12 +166,3 @@ export const termRows = (year: SchoolYear): Row[] =>
       locked_at: lockedOn < year.today ? `${lockedOn}T10:30:00.000Z` : null,
     };
   });
-
-export const schoolDayRows = (year: SchoolYear): Row[] =>
-  year.days.map(({ on, isOpen, reason }) => ({
-    on_date: on,
-    academic_year_id: year.id,
-    is_open: isOpen,
-    reason,
-    event_id: null,
-  }));

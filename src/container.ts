@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import type { Express } from 'express';
+import type { Knex } from 'knex';
 import type { Db } from 'mongodb';
 import type { Config } from './config/index.ts';
 import { createEngine, type Engine } from './engine.ts';
@@ -6,22 +8,33 @@ import { createAdminQueues } from './http/admin-queues.ts';
 import { createApp } from './http/app.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { Limiter } from './http/limiter.ts';
+import { createObjectLinks, OBJECTS_PATH } from './http/object-links.ts';
 import { createReadiness } from './http/readiness.ts';
+import { Background } from './lib/background.ts';
 import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
+import type { EventConsumer } from './lib/events.ts';
 import type { Logger } from './lib/logger.ts';
 import { Metrics } from './lib/metrics.ts';
+import type { Route } from './lib/route.ts';
 import { createEngineMetrics, type EngineMetrics } from './metrics.ts';
 import { createAuthRoutes } from './services/auth/auth.routes.ts';
 import { AuthService } from './services/auth/auth-service.ts';
 import { AuthStore } from './services/auth/auth-store.ts';
 import { LoginGuard } from './services/auth/login-guard.ts';
 import { can } from './services/auth/permissions.ts';
+import { SessionStore } from './services/auth/session-store.ts';
 import { Sessions } from './services/auth/sessions.ts';
 import { loadSigningKeys } from './services/auth/signing-keys.ts';
 import { Tokens } from './services/auth/tokens.ts';
+import type { NotificationService } from './services/notifications/notification-service.ts';
 import { createServices, entities } from './services/registry.ts';
 import { School } from './services/school/school.ts';
+import { OpenStreams } from './services/stream/open-streams.ts';
+import { createMailer } from './stores/mail/mailer.ts';
 import { createMongo } from './stores/mongo/connect.ts';
+import { LinkSigner } from './stores/objects/link-signer.ts';
+import { LocalObjects } from './stores/objects/local-objects.ts';
+import { S3Objects } from './stores/objects/s3-objects.ts';
 import { createPostgres, createPostgresReader } from './stores/postgres/connect.ts';
 
 export interface ContainerOptions {
@@ -38,6 +51,18 @@ export interface Container {
   observed: EngineMetrics;
   db: Db;
   app: Express;
+  /** All there are, whatever SERVICES says. */
+  routes: readonly Route[];
+  /** All there are, whatever SERVICES says. */
+  consumers: readonly EventConsumer[];
+  notifications: NotificationService;
+  knex: Knex;
+  /** Server-sent events of this process; they end first when it stops. */
+  streams: OpenStreams;
+  /** Who sends a request: for connections that last longer than one. */
+  sessions: Sessions;
+  /** What the services do for jobs. */
+  jobs: ReturnType<typeof createServices>['jobs'];
   /** Closes queues, then stores; what is in memory only has been written by then. */
   close(): Promise<void>;
 }
@@ -80,27 +105,66 @@ export function createContainer({
   observed.watch(engine);
 
   const { redis, keys, keptCache } = engine;
-  const school = new School({ knex: reader, cache: keptCache });
-  const tokens = new Tokens(loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log }));
+  // Not the replica: what a change has just made stale is loaded again at once.
+  const school = new School({ knex, cache: keptCache, clock });
+  const signingKeys = loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log });
+  const tokens = new Tokens(signingKeys);
+  const links = new LinkSigner(
+    signingKeys.map(({ secret }) => secret),
+    OBJECTS_PATH,
+  );
+  const local = config.objects.s3 ? undefined : new LocalObjects({ folder: config.objects.folder, links });
+  const objects = local ?? new S3Objects(config.objects.s3!);
   const store = new AuthStore(knex);
   const sessions = new Sessions({
     store,
     cache: keptCache,
     tokens,
     schoolDate: async () => schoolDateOf(clock.now(), await school.timezone()),
+    log,
   });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
-  const auth = new AuthService({ store, guard, tokens, sessions, log });
-  const services = createServices({ engine, knex, db, school, authStore: store, clock, log });
+  const streams = new OpenStreams({ ...engine, log }, config.streams);
+  metrics.gauge({ name: 'http_open_streams', help: 'Clients that listen to server-sent events' }, (gauge) =>
+    gauge.set(streams.count),
+  );
+  metrics.gauge({ name: 'events_undelivered', help: 'Events that some consumer has still to handle' }, async (gauge) =>
+    gauge.set(await engine.eventLog.length()),
+  );
+  const logins = new SessionStore(knex);
+  const auth = new AuthService({ store, logins, guard, tokens, sessions, log });
+  const mailer = createMailer({ ...config.mail, folder: join(config.dataDir, 'mails'), log });
+  const background = new Background(log);
+  const services = createServices({
+    engine,
+    knex,
+    db,
+    school,
+    authStore: store,
+    streams,
+    objects,
+    secrets: signingKeys.map(({ secret }) => secret),
+    logins,
+    sessions,
+    tokens,
+    guard,
+    mailer,
+    appUrl: config.appUrl,
+    background,
+    clock,
+    log,
+  });
   const limiter = new Limiter(redis, config.redis.prefix, config.http.rateLimitFactor);
   const idempotency = new Idempotency(redis, (user, key) => keys.cache(`idem:${user}:${key}`));
+  const routes = [...createAuthRoutes({ auth }), ...services.routes];
   const app = createApp({
-    routes: [...createAuthRoutes({ auth }), ...services.routes],
+    routes,
     services: config.http.services,
     entities,
     intervalMs: config.sync.intervalMs,
     scopesFor: can,
     authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
+    confirm: (authorization, nowMs) => sessions.confirm(authorization, nowMs),
     limiter,
     idempotency,
     acceptsWrites: () => engine.guard.isAccepting || config.buffer.onOverload === 'write-through',
@@ -115,6 +179,7 @@ export function createContainer({
       },
       authenticate: (authorization) => sessions.authenticate(authorization, clock.now().getTime()),
     }),
+    ...(local ? { objectLinks: createObjectLinks({ objects: local, links, clock, log }) } : {}),
     trustedProxies: config.http.trustedProxies,
     clock,
     log,
@@ -126,7 +191,16 @@ export function createContainer({
     observed,
     db,
     app,
+    routes,
+    consumers: services.consumers,
+    notifications: services.notifications,
+    knex,
+    streams,
+    sessions,
+    jobs: services.jobs,
     async close() {
+      streams.stop();
+      mailer.close();
       limiter.close();
       idempotency.close();
       await engine.close();

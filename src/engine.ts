@@ -18,6 +18,7 @@ import { BufferGuard, type GuardOptions, type Pressure } from './buffer/guard.ts
 import { BufferKeys } from './buffer/keys.ts';
 import { Reader } from './buffer/reader.ts';
 import { Reservations } from './buffer/reservations.ts';
+import { COMMIT_COMMAND } from './buffer/scripts.ts';
 import { WriteBuffer } from './buffer/write-buffer.ts';
 import { WriteStates } from './buffer/write-states.ts';
 import { Writer } from './buffer/writer.ts';
@@ -26,6 +27,10 @@ import { classifyMongoError, classifyPostgresError } from './errors/driver-error
 import type { EntityDefinition } from './lib/entity.ts';
 import { EntityRegistry } from './lib/entity-registry.ts';
 import type { Log } from './lib/log.ts';
+import { Channels } from './live/channels.ts';
+import { EventLog } from './live/event-log.ts';
+import { UserStreams } from './live/user-streams.ts';
+import { WriteNews } from './live/write-news.ts';
 import { CircuitBreaker } from './stores/circuit-breaker.ts';
 import { Rows } from './stores/postgres/rows.ts';
 import { MongoSink } from './stores/sinks/mongo-sink.ts';
@@ -83,6 +88,14 @@ export interface Engine {
   writer: Writer;
   barrier: Barrier;
   writeStates: WriteStates;
+  /** What processes tell each other at once. */
+  channels: Channels;
+  /** What becomes of clients' writes. */
+  writeNews: WriteNews;
+  /** Events on their way to their consumers. */
+  eventLog: EventLog;
+  /** What users' clients are told. */
+  userStreams: UserStreams;
   /** Answers that may be lost at any time. */
   cache: Cache;
   /** Answers that are wanted while PostgreSQL is away: with the buffer, where nothing is evicted. */
@@ -147,6 +160,8 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
   };
   const bufferOptions: RedisOptions = {
     enableAutoPipelining: true,
+    // A commit is a group already; a pipeline of one would copy it once more.
+    autoPipeliningIgnoredCommands: [COMMIT_COMMAND],
     socketTimeout: SILENCE_MS,
     ...(settings.isPatient
       ? // What workers send may be sent again: a command whose answer a broken connection took must not be waited for in vain.
@@ -260,7 +275,17 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     failedJobId: failedWriteJobId,
     onFailed: (entity, key, jobId) => addFailedJob(queues, entity, key, jobId),
     onReleased: async () => void (await requestSync(queues, 'released')),
+    announce: (news) => writeNews.announce(news),
   });
+  const writeStates = new WriteStates({ buffer, registry, stores });
+  const channels = new Channels({
+    publisher: redis,
+    // A listener must not wait for a Redis that is away: its client is told to come back.
+    connect: () =>
+      open({ socketTimeout: SILENCE_MS, maxRetriesPerRequest: 1, connectionName: keys.channel('subscriber') }),
+  });
+  const eventLog = new EventLog({ redis, keys, channels });
+  const writeNews = new WriteNews({ channels, keys, states: writeStates });
 
   const barrier = new Barrier({ buffer, batchWriter, registry });
   const isBufferShut = (): boolean => settings.writesThrough && !guard.isAccepting;
@@ -274,9 +299,13 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     formats,
     buffer,
     reader,
-    writer: new Writer({ buffer, reservations, barrier, registry, stores, isBufferShut, intervalMs }),
+    writer: new Writer({ buffer, eventLog, reservations, barrier, registry, stores, isBufferShut, intervalMs }),
     barrier,
-    writeStates: new WriteStates({ buffer, registry, stores }),
+    writeStates,
+    channels,
+    writeNews,
+    userStreams: new UserStreams({ redis, keys, channels }),
+    eventLog,
     cache,
     keptCache,
     cacheRedis,
@@ -291,6 +320,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     connect: open,
     async close() {
       guard.stop();
+      channels.close();
       await buffer.drain();
       await pointers.drain();
       await urgent.drain();

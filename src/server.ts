@@ -17,7 +17,7 @@ async function main(): Promise<void> {
     return;
   }
   const shutdown = new Shutdown({ log });
-  const { app, engine, metrics, close } = createContainer({
+  const { app, engine, metrics, streams, close } = createContainer({
     config,
     log,
     role: 'web',
@@ -30,6 +30,7 @@ async function main(): Promise<void> {
     : undefined;
   await server.listen(config.http.port, config.http.host);
   shutdown
+    .add('streams', () => streams.stop())
     .add('http', () => server.stop())
     .add('metrics', () => metricsServer?.close())
     .add('engine and stores', close)

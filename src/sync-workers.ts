@@ -1,4 +1,5 @@
 import type { Worker } from 'bullmq';
+import type { ImportDeps } from '../processors/imports.processor.ts';
 import { startWorkers, type WorkerSettings } from '../processors/index.ts';
 import type { SyncDeps } from '../processors/sync.processor.ts';
 import type { WriteBatchDeps } from '../processors/write-batches.processor.ts';
@@ -11,7 +12,8 @@ import { createSyncNeed } from './sync-need.ts';
 /** What a caller chooses for the workers of an engine; the rest is the engine's. */
 export type EngineWorkerOptions = Pick<WorkerSettings, 'log' | 'parallelBatches' | 'takeover'> &
   Pick<SyncDeps, 'batchSize' | 'needsSync' | 'observeRun'> &
-  Pick<WriteBatchDeps, 'observeBatch'> & {
+  Pick<WriteBatchDeps, 'observeBatch'> &
+  Partial<ImportDeps> & {
     /** Asks Redis unless given. */
     usedMemory?: SyncDeps['usedMemory'];
   };
@@ -42,7 +44,7 @@ export const startEngineWorkers = (engine: Engine, options: EngineWorkerOptions)
 
 /** Starts the processors on a container's engine as its configuration says. */
 export const startSyncWorkers = (
-  { engine, observed }: Pick<Container, 'engine' | 'observed'>,
+  { engine, observed, jobs }: Pick<Container, 'engine' | 'observed' | 'jobs'>,
   config: Config,
   log: Log,
 ): Promise<Worker[]> =>
@@ -53,4 +55,5 @@ export const startSyncWorkers = (
     needsSync: createSyncNeed(engine, config.sync.intervalMs),
     observeBatch: observed.observeBatch,
     observeRun: observed.observeRun,
+    ...jobs,
   });

@@ -3,6 +3,7 @@ import { requestSync, scheduleSyncs } from '../queues/request-sync.ts';
 import { loadConfig } from './config/index.ts';
 import { createContainer } from './container.ts';
 import { startEngine } from './engine.ts';
+import { startEventWorkers } from './event-workers.ts';
 import { createLogger } from './lib/logger.ts';
 import { serveMetrics } from './lib/metrics.ts';
 import { startErrorReports } from './lib/sentry.ts';
@@ -27,6 +28,9 @@ async function main(): Promise<void> {
     (error: Error) => log.warn('mongo indexes are not made; the next start tries again', { error: error.message }),
   );
   const workers = config.sync.isEnabled ? await startSyncWorkers(container, config, log) : [];
+  const events = config.sync.isEnabled
+    ? await startEventWorkers(engine, { ...container, services: config.http.services, log })
+    : undefined;
   const relief = new PressureRelief({
     ...engine,
     requestSync: () => requestSync(engine.queues, 'memory'),
@@ -47,7 +51,9 @@ async function main(): Promise<void> {
     });
   }
   shutdown
-    .add('running batches', () => Promise.all([relief.stop(), ...workers.map((worker) => worker.close())]))
+    .add('running batches', () =>
+      Promise.all([relief.stop(), events?.close(), ...workers.map((worker) => worker.close())]),
+    )
     .add('metrics', () => metricsServer?.close())
     .add('queues and stores', () => container.close())
     .add('error reports', () => reports?.flush())

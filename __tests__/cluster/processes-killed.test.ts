@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { requestSync } from '../../queues/request-sync.ts';
+import type { Document } from '../../src/lib/entity.ts';
 import { useHarness } from '../support/engine-harness.ts';
 import { Load } from '../support/load.ts';
 import { Oracle } from '../support/oracle.ts';
@@ -43,11 +44,16 @@ describe('Redis Cluster, processes killed', () => {
   it('a list over all shards shows pending and stored documents in order', async () => {
     const oracle = new Oracle();
     const district = testId('district');
-    const clubs = Array.from({ length: 30 }, (_, index) =>
-      buildClub({ district, name: `${district.slice(0, 20)} ${String(index).padStart(2, '0')}` }),
+    const onShard = (shard: number, fields: Document): Document => {
+      for (;;) {
+        const club = buildClub(fields);
+        if (h.engine.keys.shardOf(String(club.id)) === shard) return club;
+      }
+    };
+    const clubs = Array.from({ length: 5 * SHARDS }, (_, index) =>
+      onShard(index % SHARDS, { district, name: `${district.slice(0, 20)} ${String(index).padStart(2, '0')}` }),
     );
     for (const club of clubs) oracle.noteReceipt(clubEntity, club, (await h.put('club', club)).version);
-    expect(new Set(clubs.map(({ id }) => h.engine.keys.shardOf(String(id)))).size).toBe(SHARDS);
     await h.flush(
       'club',
       clubs.slice(0, 15).map(({ id }) => String(id)),

@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { failedWriteId } from '../../src/buffer/failed-writes.ts';
 import type { Document } from '../../src/lib/entity.ts';
 import { type EngineHarness, useHarness } from '../support/engine-harness.ts';
-import { buildClub, buildClubMember, buildEvent, buildMark, buildRoll, testId } from '../support/test-entities.ts';
+import {
+  buildClub,
+  buildClubMember,
+  buildEvent,
+  buildMark,
+  buildRoll,
+  buildScan,
+  testId,
+} from '../support/test-entities.ts';
 
 const CLUBS = 3;
 
@@ -23,6 +31,11 @@ const STEPS: Record<string, (world: World, club: string, value: number) => Promi
   putBadMarks: ({ h }, id) =>
     h.buffer.putSheet('roll', `${id}:2031-05-05`, buildRoll(id), [buildMark({ minutes: -1 })]),
   putEvent: ({ h }) => h.put('event_log', buildEvent()),
+  putScans: ({ h }) => Promise.all([buildScan(), buildScan()].map((scan) => h.put('scan', scan))),
+  putBadScan: ({ h }) => Promise.all([buildScan(), buildScan({ minutes: -1 })].map((scan) => h.put('scan', scan))),
+  flushScans: async ({ h }) => {
+    for await (const keys of h.buffer.dirtyKeys('scan', 0)) await h.flush('scan', keys);
+  },
   flushClub: ({ h }, id) => h.flush('club', [id]),
   flushChildren: async ({ h }) => {
     for await (const keys of h.buffer.dirtyKeys('club_member', 0)) await h.flush('club_member', keys);
@@ -65,7 +78,7 @@ describe('I2: data not yet in the database never has a TTL', () => {
   });
 
   async function flushAll(): Promise<void> {
-    for (const entity of ['club', 'club_member', 'roll', 'event_log']) {
+    for (const entity of ['club', 'club_member', 'roll', 'event_log', 'scan']) {
       for await (const keys of h.buffer.dirtyKeys(entity, 0)) if (keys.length > 0) await h.flush(entity, keys);
     }
     // Children whose parent was never written are refused by the database.

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SyncRun } from '../../queues/sync-runs.ts';
 import { useHarness } from '../support/engine-harness.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
-import { buildClub, buildClubMember, buildEvent, testId } from '../support/test-entities.ts';
+import { buildClub, buildClubMember, buildEvent, buildScan, testId } from '../support/test-entities.ts';
 
+/** Entities of writes that are named for what is wrong with them. */
+const NAMES: Record<string, string> = { bad: 'club', badScan: 'scan' };
 const sums = (run: SyncRun) => run.stored + run.superseded + run.failed + run.left;
 
 describe('I9: a run accounts for every write it took', () => {
@@ -18,13 +20,18 @@ describe('I9: a run accounts for every write it took', () => {
   afterAll(() => proxy.close());
 
   /** Writes of some keys: the same key often, some rows bad, some children. */
-  const write = fc.record({ key: fc.nat(9), kind: fc.constantFrom('club', 'club', 'bad', 'member', 'event') });
+  const write = fc.record({
+    key: fc.nat(9),
+    kind: fc.constantFrom('club', 'club', 'bad', 'member', 'event', 'scan', 'badScan'),
+  });
 
   it('stored + superseded + failed + left = taken = what was acknowledged since the last run', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(write, { maxLength: 60, size: 'max' }), async (writes) => {
         await h.clear();
         const ids = Array.from({ length: 10 }, () => testId('club'));
+        const scanIds = Array.from({ length: 10 }, () => testId('scan'));
+        const bads = new Set(writes.filter(({ kind }) => kind === 'badScan').map(({ key }) => key));
         for (const id of ids) await h.put('club', buildClub({ id }));
         expect(await h.sync()).toMatchObject({ taken: 10, stored: 10 });
         for (const { key, kind } of writes) {
@@ -34,13 +41,25 @@ describe('I9: a run accounts for every write it took', () => {
           if (kind === 'member') await h.put('club_member', buildClubMember(id, { person_id: ids[0] }));
           if (kind === 'event') await h.put('event_log', buildEvent({ id }));
         }
+        // Bundled ones go as requests of one moment do; some are the same, as a repeated request's are.
+        const scans = writes.filter(({ kind }) => kind === 'scan' || kind === 'badScan');
+        await Promise.all(
+          scans.map(({ key, kind }) =>
+            h.put('scan', buildScan({ id: scanIds[key], minutes: kind === 'badScan' || bads.has(key) ? -1 : 0 })),
+          ),
+        );
         const run = await h.sync();
         expect(run.taken).toBe(writes.length);
         expect(sums(run)).toBe(run.taken);
         for (const entity of run.entities)
           expect(entity.stored + entity.superseded + entity.failed + entity.left).toBe(entity.taken);
-        const newest = new Map(writes.map(({ key, kind }) => [`${kind === 'bad' ? 'club' : kind} ${key}`, kind]));
-        const bad = [...newest.values()].filter((kind) => kind === 'bad').length;
+        const newest = new Map(
+          writes.map(({ key, kind }) => [
+            `${NAMES[kind] ?? kind} ${key}`,
+            kind === 'scan' && bads.has(key) ? 'badScan' : kind,
+          ]),
+        );
+        const bad = [...newest.values()].filter((kind) => kind === 'bad' || kind === 'badScan').length;
         const waiting = [...newest].filter(
           ([name]) => name.startsWith('member') && newest.get(`club ${name.split(' ')[1]}`) === 'bad',
         );

@@ -40,6 +40,10 @@ export function valuesOf(column: Column): fc.Arbitrary<unknown> {
       return fc
         .oneof(isoDate, fc.constantFrom('1900-01-01T', '1969-12-31T', '1970-01-01T', '2000-02-29T', '9999-12-31T'))
         .map((text) => text.slice(0, 10));
+    case 'timestamp':
+      return fc
+        .oneof(isoDate, fc.constantFrom('1900-01-01T00:00', '1969-12-31T23:59', '9999-12-31T23:59'))
+        .map((text) => text.slice(0, 16).replace(/[-:]/g, ''));
     case 'timestamptz':
       return fc.oneof(
         isoDate,

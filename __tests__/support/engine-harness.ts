@@ -277,7 +277,7 @@ export class EngineHarness {
     );
     const keys = (await prefixKeys(this.redis, this.prefix)).filter((key) => !keep.has(key.toString()));
     await deleteKeys(this.redis, keys);
-    await this.knex.raw('TRUNCATE clubs, club_members, rolls, roll_marks, permits');
+    await this.knex.raw('TRUNCATE clubs, club_members, rolls, roll_marks, permits, scans');
     const mongo = this.#mongo();
     await mongo.db.collection('event_logs').deleteMany({});
     await mongo.client.close();

@@ -10,7 +10,9 @@ import { runSeed } from '../../seeds/run.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import { type Container, createContainer } from '../../src/container.ts';
 import { startEngine } from '../../src/engine.ts';
+import { startEventWorkers } from '../../src/event-workers.ts';
 import type { Clock } from '../../src/lib/clock.ts';
+import type { EventConsumer } from '../../src/lib/events.ts';
 import type { Logger } from '../../src/lib/logger.ts';
 import { migrate } from '../../src/stores/postgres/migrate.ts';
 import { startSyncWorkers } from '../../src/sync-workers.ts';
@@ -54,6 +56,9 @@ export function createTestLog(): Logger & { lines: LogLine[] } {
   return log;
 }
 
+/** Before the second attempt to handle an event. */
+const RETRY_MS = 10;
+
 /** Access tokens live 15 min of the test's own clock. */
 const FRESH_MS = 10 * 60_000;
 
@@ -82,12 +87,16 @@ export class SchoolHarness {
   description!: ApiDescription;
   #worker!: Container;
   #workers: Worker[] = [];
+  #events: { close(): Promise<void> } | undefined;
   #server: Server | undefined;
   readonly #tokens = new Map<string, { token: string; atMs: number }>();
   readonly #env: Record<string, string>;
+  readonly #consumers: readonly EventConsumer[];
 
-  constructor(env: Record<string, string> = {}) {
+  /** @param consumers of the test's own, beside those of the services */
+  constructor(env: Record<string, string> = {}, consumers: readonly EventConsumer[] = []) {
     this.#env = env;
+    this.#consumers = consumers;
   }
 
   get engine() {
@@ -117,6 +126,13 @@ export class SchoolHarness {
     await startEngine(this.container.engine, this.log);
     await startEngine(this.#worker.engine, this.log);
     this.#workers = await startSyncWorkers(this.#worker, config, this.log);
+    this.#events = await startEventWorkers(this.#worker.engine, {
+      ...this.#worker,
+      consumers: [...this.#worker.consumers, ...this.#consumers],
+      services: [],
+      log: this.log,
+      retryMs: RETRY_MS,
+    });
     const server = createServer(this.container.app);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     this.baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -127,7 +143,7 @@ export class SchoolHarness {
 
   async close(): Promise<void> {
     if (!this.#server) return; // it never opened; the reason is reported already
-    await Promise.all(this.#workers.map((worker) => worker.close()));
+    await Promise.all([this.#events?.close(), ...this.#workers.map((worker) => worker.close())]);
     const server = this.#server;
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -240,8 +256,8 @@ export async function until<T>(look: () => Promise<T | undefined>, mostMs = 20_0
 }
 
 /** Opens a school for a test file and closes it afterwards. */
-export function useSchool(env: Record<string, string> = {}): SchoolHarness {
-  const school = new SchoolHarness(env);
+export function useSchool(env: Record<string, string> = {}, consumers: readonly EventConsumer[] = []): SchoolHarness {
+  const school = new SchoolHarness(env, consumers);
   beforeAll(() => school.open());
   afterAll(() => school.close());
   return school;

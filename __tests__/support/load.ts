@@ -7,9 +7,11 @@ import {
   buildClub,
   buildClubMember,
   buildEvent,
+  buildScan,
   clubEntity,
   clubMemberEntity,
   eventLogEntity,
+  scanEntity,
 } from './test-entities.ts';
 
 /** Numbers that follow from a seed (mulberry32), so that a run can be repeated. */
@@ -36,7 +38,7 @@ export interface LoadOptions {
   onRefused?: (error: Error) => void;
 }
 
-/** A steady stream of writes: new ones, changes, deletions and returns of clubs, members and events. */
+/** A steady stream of writes: new ones, changes, deletions and returns of clubs, members, events and scans. */
 export class Load {
   readonly #buffer: WriteBuffer;
   readonly #options: Required<Omit<LoadOptions, 'onRefused'>> & Pick<LoadOptions, 'onRefused'>;
@@ -91,8 +93,14 @@ export class Load {
         document: buildEvent({ id: namedId('load', name, 'event', serial), what: `event ${serial}`, data: { serial } }),
         isDeleted: false,
       };
+    if (what < 0.25)
+      return {
+        entity: scanEntity,
+        document: buildScan({ id: namedId('load', name, 'scan', serial), note: `scan ${serial}`, data: { serial } }),
+        isDeleted: false,
+      };
     const isDeleted = this.#next() < 0.1;
-    if (what < 0.5) {
+    if (what < 0.55) {
       const person = namedId('load', 'person', Math.floor(this.#next() * 5));
       return {
         entity: clubMemberEntity,

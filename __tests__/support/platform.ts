@@ -40,6 +40,12 @@ const buildActor = (name: string): Actor => ({
   },
 });
 
+function authenticate(authorization: string | undefined): Actor {
+  const name = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
+  if (!name) throw new UnauthenticatedError();
+  return buildActor(name);
+}
+
 /** The HTTP platform with routes of the test's own: real Redis for limits and repetitions, no services, no databases. */
 export class Platform {
   readonly log = createTestLog();
@@ -89,11 +95,8 @@ export class Platform {
       services,
       entities: [],
       intervalMs: 3_600_000,
-      authenticate: (authorization) => {
-        const name = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
-        if (!name) throw new UnauthenticatedError();
-        return buildActor(name);
-      },
+      authenticate,
+      confirm: async (authorization) => authenticate(authorization),
       scopesFor: can,
       limiter: this.#limiter,
       idempotency: new Idempotency(this.redis, (user, key) => `${this.prefix}:idem:${user}:${key}`),

@@ -32,7 +32,7 @@ export async function deleteKeys(redis: Redis | Cluster, keys: readonly Buffer[]
 
 /** Keys of the buffer proper by their kind: the part after prefix, shard and entity. */
 const KIND =
-  /^\{\d+\}:(?:(?<entity>[a-z_]+):(?<kind>b|r|w|u|h|dirty|failed)(?::|$)|(?<own>resolved|counters|clock|formats|waiters))/;
+  /^\{\d+\}:(?:(?<entity>[a-z_]+):(?<kind>b|r|w|u|h|dirty|failed)(?::|$)|(?<own>resolved|counters|clock|formats|waiters|events))/;
 
 /**
  * Checks what always holds of the buffer's keys:
@@ -69,7 +69,7 @@ export async function auditRedis({ keys, registry, buffer }: Engine, redis: Redi
       for (let index = 0; index < flat.length; index += 2) {
         const field = flat[index]!;
         const entry = flat[index + 1]!;
-        sum.entries++;
+        sum.entries += entry.length >= HEADER_BYTES && readHeader(entry).isBundle ? readHeader(entry).writes : 1;
         sum.stored += entry.length;
         if (entry.length < HEADER_BYTES) continue;
         const header = readHeader(entry);

@@ -148,12 +148,37 @@ export const permitEntity = defineEntity({
   examples: [{ holder: 'Chess club' }],
 });
 
+/** Appended and never changed: those of one commit share an entry. */
+export const scanEntity = defineEntity({
+  name: 'scan',
+  service: 'test',
+  kind: 'document',
+  columns: {
+    id: uuid,
+    person_id: uuid,
+    at: instant,
+    gate: oneOf('north', 'south'),
+    minutes: int,
+    note: text,
+    data: json,
+  },
+  key: ['id'],
+  schema: anything,
+  lane: 'bulk',
+  durability: 'buffered',
+  bundled: true,
+  sink: { kind: 'postgres', table: 'scans', conflict: ['id'], version: 'version' },
+  shape: 1,
+  examples: [{ note: 'card was held upside down', data: { device: 'gate reader' } }],
+});
+
 export const testEntities: readonly EntityDefinition[] = [
   clubEntity,
   clubMemberEntity,
   rollEntity,
   eventLogEntity,
   permitEntity,
+  scanEntity,
 ];
 
 /** What the database itself refuses (used by tests of bad rows): longer names, negative sizes. */
@@ -176,6 +201,9 @@ export async function createTestTables(knex: Knex): Promise<void> {
     CREATE TABLE roll_marks (
       roll_id uuid NOT NULL REFERENCES rolls (id), person_id uuid NOT NULL, mark text, minutes int CHECK (minutes >= 0),
       note text, version bigint NOT NULL, PRIMARY KEY (roll_id, person_id));
+    CREATE TABLE scans (
+      id uuid PRIMARY KEY, person_id uuid, at timestamptz(3), gate text, minutes int CHECK (minutes >= 0), note text,
+      data jsonb, version bigint NOT NULL);
     CREATE TABLE permits (id uuid PRIMARY KEY, holder text, version bigint NOT NULL, is_locked boolean NOT NULL DEFAULT false);
   `);
 }
@@ -235,5 +263,16 @@ export const buildEvent = (changes: Document = {}): Document => ({
   at: '2031-05-05T08:30:00.000Z',
   what: 'club.created',
   data: { by: 'teacher001' },
+  ...changes,
+});
+
+export const buildScan = (changes: Document = {}): Document => ({
+  id: testId('scan'),
+  person_id: testId('person'),
+  at: '2031-05-05T08:30:00.000Z',
+  gate: 'north',
+  minutes: 0,
+  note: 'came early',
+  data: { device: 'gate reader 4' },
   ...changes,
 });

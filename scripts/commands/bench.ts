@@ -7,7 +7,7 @@ import { seedDemoSchool } from './demo-school.ts';
 import { withServices } from './provide.ts';
 
 /** The same young generation as the application's processes, and memory that can be measured after a collection. */
-const NODE_ARGS = ['--max-semi-space-size=32', '--expose-gc'];
+const NODE_ARGS = ['--max-semi-space-size=64', '--no-parallel-scavenge', '--expose-gc'];
 /** The date of all published figures. */
 const TODAY = '2025-09-10';
 

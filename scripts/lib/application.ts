@@ -7,8 +7,11 @@ import { exitOf, spawnNode } from './run-node.ts';
 export type Role = 'web' | 'worker';
 
 const FILES: Record<Role, string> = { web: 'src/server.ts', worker: 'src/worker.ts' };
-/** A larger young generation: requests and batches make much garbage that dies at once. */
-const NODE_ARGS = ['--max-semi-space-size=32'];
+/**
+ * A larger young generation, as requests and batches make much garbage that dies at once; collected by one thread, as there
+ * is a process a core and threads would only wait for each other.
+ */
+const NODE_ARGS = ['--max-semi-space-size=64', '--no-parallel-scavenge'];
 const DEFAULT_PORT = 3_000;
 const READY_WITHIN_MS = 60_000;
 const POLL_MS = 25;

@@ -7,8 +7,14 @@ export interface TestCount {
 /** The part of vitest's JSON report that is read here. */
 export interface TestReport {
   testResults: {
+    /** Path of the file. */
+    name?: string;
     status: string;
-    assertionResults: { status: string }[];
+    assertionResults: {
+      status: string;
+      /** Titles from the outermost `describe` on. */
+      fullName?: string;
+    }[];
   }[];
 }
 

@@ -39,7 +39,8 @@ export class Barrier {
   }
 
   /**
-   * Resolves when nothing of these keys is dirty any more.
+   * Resolves when nothing of these keys is dirty any more. Documents that are bundled lie under other keys than their own, see
+   * `WriteBuffer.entryKeys`.
    *
    * @throws FlushPendingError when a database does not take them in time; they stay in the buffer
    */
@@ -72,7 +73,7 @@ export class Barrier {
       } catch (error) {
         cause = error; // this attempt lost a race; the next may win it
       }
-      if (Date.now() + againMs > deadlineMs) throw new FlushPendingError({ headers: { 'Retry-After': '5' }, cause });
+      if (Date.now() + againMs > deadlineMs) throw new FlushPendingError({ cause });
       await sleep(againMs);
       againMs = Math.min(againMs * 2, AGAIN_MOST_MS);
     }

@@ -1,9 +1,11 @@
 import type { RowWriters } from '../lib/column-writer.ts';
 import type { Document, EntityDefinition } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
+import { BundleWriter, readBundle } from './bundle.ts';
 import { type CodecChoice, codecById } from './codec/codecs.ts';
 import type { Format, Formats, Part } from './format.ts';
 import { HEADER_BYTES, type Header, packPrefix, readFormatId, readHeader } from './header.ts';
+import { jsonBytes } from './pack-columns.ts';
 
 /** One entry ready for the put script, which completes the header. */
 export interface EncodedEntry {
@@ -73,18 +75,30 @@ export class BufferEntry {
     codecById(this.header.codecId).decode(this.#body.subarray(offset), this.#format.dictionary);
 
   #decode(): Document {
-    let document = this.#format.packer.unpack(this.#body, this.#texts, { ...this.#known });
-    for (let shape = this.#format.shape; shape < this.#entity.shape; shape++) {
-      const upcast = this.#entity.upcast?.[shape];
-      if (!upcast) throw new Error(`${this.#entity.name} has no upcast from shape ${shape}`);
-      document = upcast(document);
-    }
-    const { derived } = this.#entity;
-    if (derived && this.#format.part === 'document') {
-      for (const name of Object.keys(derived)) document[name] = derived[name]!(document);
-    }
-    return document;
+    const document = this.#format.packer.unpack(this.#body, this.#texts, { ...this.#known });
+    return lift(this.#entity, this.#format, document);
   }
+}
+
+/** An unpacked document as it would be written today: in the present shape, with the columns that follow from others. */
+function lift(entity: EntityDefinition, format: Format, unpacked: Document): Document {
+  let document = unpacked;
+  for (let shape = format.shape; shape < entity.shape; shape++) {
+    const upcast = entity.upcast?.[shape];
+    if (!upcast) throw new Error(`${entity.name} has no upcast from shape ${shape}`);
+    document = upcast(document);
+  }
+  const { derived } = entity;
+  if (derived && format.part !== 'field') {
+    for (const name of Object.keys(derived)) document[name] = derived[name]!(document);
+  }
+  return document;
+}
+
+/** Documents of one commit that share a payload; each has the header's version. */
+export interface Bundle {
+  header: Header;
+  documents: Document[];
 }
 
 /** Turns documents into entries and back, whatever codec, format or shape an entry was written with. */
@@ -107,20 +121,43 @@ export class DocumentCodec {
     isTombstone: boolean,
   ): EncodedEntry | Promise<EncodedEntry> {
     const format = this.#formats.for(entity.name, part);
-    const { fixed, texts } = format.packer.pack(document);
-    const rawBytes = Buffer.byteLength(JSON.stringify(document));
-    const codec = this.#choose(texts.length);
-    const finish = (body: Buffer): EncodedEntry => {
-      const isSmaller = body.length < texts.length;
+    const packed = format.packer.pack(document);
+    let rawBytes = packed.jsonBytes;
+    for (const name of format.leftOut) {
+      if (document[name] !== undefined) rawBytes += jsonBytes(name) + 2 + jsonBytes(document[name]);
+    }
+    return this.#finish(format, { ...packed, rawBytes }, { isTombstone });
+  }
+
+  /** Starts a bundle of documents of this entity. */
+  bundle(entity: EntityDefinition): BundleWriter {
+    return new BundleWriter(this.#formats.for(entity.name, 'bundle').packer);
+  }
+
+  /** @throws as codecs do; the writer may be used again at once */
+  encodeBundle(entity: EntityDefinition, bundle: BundleWriter): EncodedEntry | Promise<EncodedEntry> {
+    return this.#finish(this.#formats.for(entity.name, 'bundle'), bundle.take(), { isBundle: true });
+  }
+
+  #finish(
+    format: Format,
+    { fixed, texts, rawBytes }: { fixed: Buffer; texts: Buffer; rawBytes: number },
+    flags: { isTombstone?: boolean; isBundle?: boolean },
+  ): EncodedEntry | Promise<EncodedEntry> {
+    const codec = this.#choose(texts.length, flags.isBundle);
+    const entry = (head: Buffer, plain: Buffer, body: Buffer): EncodedEntry => {
+      const isSmaller = body.length < plain.length;
       return {
-        prefix: packPrefix({ isTombstone, codecId: isSmaller ? codec.id : 0 }, format.id),
-        payload: Buffer.concat([fixed, isSmaller ? body : texts]),
+        prefix: packPrefix({ ...flags, codecId: isSmaller ? codec.id : 0 }, format.id),
+        payload: Buffer.concat([head, isSmaller ? body : plain]),
         rawBytes,
       };
     };
-    if (codec.id === 0) return finish(texts);
-    const body = codec.encode(texts, format.dictionary);
-    return body instanceof Promise ? body.then(finish) : finish(body);
+    if (codec.id === 0) return entry(fixed, texts, texts);
+    if (!codec.isAsync) return entry(fixed, texts, codec.encode(texts, format.dictionary) as Buffer);
+    // What was packed is a view of bytes that the next document is written over.
+    const [head, plain] = [Buffer.from(fixed), Buffer.from(texts)];
+    return (codec.encode(plain, format.dictionary) as Promise<Buffer>).then((body) => entry(head, plain, body));
   }
 
   /** Loads the formats of these entries that this process has not met yet. */
@@ -142,5 +179,17 @@ export class DocumentCodec {
     const format = this.#formats.get(header.formatId);
     if (!format) throw new Error(`format ${header.formatId} is not loaded`);
     return new BufferEntry(this.#registry.get(format.entity), header, format, entry.subarray(HEADER_BYTES), known);
+  }
+
+  /** The documents of a bundle. @throws as `open` does, and when the payload is broken */
+  openBundle(entry: Buffer): Bundle {
+    const header = readHeader(entry);
+    const format = this.#formats.get(header.formatId);
+    if (!format) throw new Error(`format ${header.formatId} is not loaded`);
+    const entity = this.#registry.get(format.entity);
+    const documents = readBundle(entry.subarray(HEADER_BYTES), format.packer, (texts) =>
+      codecById(header.codecId).decode(texts, format.dictionary),
+    );
+    return { header, documents: documents.map((document) => lift(entity, format, document)) };
   }
 }

@@ -5,8 +5,8 @@ import type { EntityRegistry } from '../lib/entity-registry.ts';
 import type { BufferKeys } from './keys.ts';
 import { Packer } from './packer.ts';
 
-/** `document` is a whole document or a sheet's head, `field` one field of a sheet. */
-export type Part = 'document' | 'field';
+/** `document` is a whole document or a sheet's head, `field` one field of a sheet, `bundle` a document among others in one payload. */
+export type Part = 'document' | 'field' | 'bundle';
 
 /** Everything that is needed to read a payload again: its columns, shape and dictionary. */
 export interface Format {
@@ -21,6 +21,12 @@ export interface Format {
   content: string;
 }
 
+/** A format that this process writes with. */
+export interface OwnFormat extends Format {
+  /** Fields of the document that its payload leaves out. */
+  leftOut: readonly string[];
+}
+
 /** Deflate looks back 32 KiB at most, and every payload pays for loading the dictionary: 4 KiB pays best. */
 const DICTIONARY_BYTES = 4096;
 
@@ -28,10 +34,16 @@ export class MissingFormatError extends Error {
   override name = 'MissingFormatError';
 }
 
-/** What a payload holds: keys stand in Redis' own names and fields already, derived columns need no place. */
+/** What a payload leaves out: keys that stand in Redis' own names and fields already, and derived columns. */
+function leftOut(entity: EntityDefinition, part: Part): string[] {
+  if (part === 'field') return [entity.fields!.key];
+  const derived = Object.keys(entity.derived ?? {});
+  return part === 'bundle' ? derived : [...entity.key, ...derived];
+}
+
 function columnsOf(entity: EntityDefinition, part: Part): Columns {
   const columns = part === 'field' ? entity.fields!.columns : entity.columns;
-  const known = part === 'field' ? [entity.fields!.key] : [...entity.key, ...Object.keys(entity.derived ?? {})];
+  const known = leftOut(entity, part);
   return Object.fromEntries(Object.entries(columns).filter(([name]) => !known.includes(name)));
 }
 
@@ -65,16 +77,15 @@ function parseFormat(content: string): Format {
   };
 }
 
-export function buildFormat(entity: EntityDefinition, part: Part): Format {
-  return parseFormat(
-    JSON.stringify({
-      entity: entity.name,
-      part,
-      shape: entity.shape,
-      columns: columnsOf(entity, part),
-      dictionary: buildDictionary(entity, part).toString('base64'),
-    }),
-  );
+export function buildFormat(entity: EntityDefinition, part: Part): OwnFormat {
+  const content = JSON.stringify({
+    entity: entity.name,
+    part,
+    shape: entity.shape,
+    columns: columnsOf(entity, part),
+    dictionary: buildDictionary(entity, part).toString('base64'),
+  });
+  return { ...parseFormat(content), leftOut: leftOut(entity, part) };
 }
 
 /**
@@ -85,14 +96,17 @@ export class Formats {
   readonly #redis: Redis;
   readonly #keys: BufferKeys;
   readonly #known = new Map<number, Format>();
-  readonly #writing = new Map<string, Format>();
+  readonly #writing = new Map<string, Partial<Record<Part, OwnFormat>>>();
 
   constructor(redis: Redis, keys: BufferKeys, registry: EntityRegistry) {
     this.#redis = redis;
     this.#keys = keys;
     for (const entity of registry.all()) {
-      this.#learn(entity.name, 'document', buildFormat(entity, 'document'));
-      if (entity.fields) this.#learn(entity.name, 'field', buildFormat(entity, 'field'));
+      const document = buildFormat(entity, 'document');
+      const field = entity.fields && buildFormat(entity, 'field');
+      const bundle = entity.bundled && buildFormat(entity, 'bundle');
+      this.#writing.set(entity.name, { document, ...(field ? { field } : {}), ...(bundle ? { bundle } : {}) });
+      for (const format of [document, field, bundle]) if (format) this.#known.set(format.id, format);
     }
   }
 
@@ -100,7 +114,7 @@ export class Formats {
   async publish(): Promise<void> {
     for (let shard = 0; shard < this.#keys.shards; shard++) {
       const key = this.#keys.formats(shard);
-      for (const format of this.#writing.values()) {
+      for (const format of [...this.#writing.values()].flatMap((parts) => Object.values(parts))) {
         await this.#redis.hsetnx(key, String(format.id), format.content);
         const stored = await this.#redis.hget(key, String(format.id));
         if (stored !== format.content) {
@@ -119,8 +133,8 @@ export class Formats {
     return [...contents].map(parseFormat);
   }
 
-  for(entity: string, part: Part): Format {
-    return this.#writing.get(`${entity}/${part}`)!;
+  for(entity: string, part: Part): OwnFormat {
+    return this.#writing.get(entity)![part]!;
   }
 
   get(id: number): Format | undefined {
@@ -135,10 +149,5 @@ export class Formats {
       if (!content) throw new MissingFormatError(`format ${id} is not in Redis; its payloads cannot be read`);
       this.#known.set(id, parseFormat(content));
     }
-  }
-
-  #learn(entity: string, part: Part, format: Format): void {
-    this.#known.set(format.id, format);
-    this.#writing.set(`${entity}/${part}`, format);
   }
 }

@@ -25,23 +25,34 @@ export interface BufferWrite {
   /** Field under which a document's key stands in its relations; empty for sheets, which stand there by key. */
   relationMember: Buffer;
   entries: readonly EntryWrite[];
+  /** JSON of events that are true with this write. */
+  events?: readonly Buffer[];
 }
 
 /** Version of the write; negative: refused, the current version with its sign turned. */
 export type PutResult = number;
 
+/** A write, or what makes it when its commit is put together; until then more may join it. */
+type WriteSource = BufferWrite | (() => BufferWrite | Promise<BufferWrite>);
+
 interface Waiting {
-  write: BufferWrite;
+  source: WriteSource;
   resolve(result: PutResult): void;
   reject(error: Error): void;
+}
+
+interface Made extends Omit<Waiting, 'source'> {
+  write: BufferWrite;
 }
 
 /** Bounds of one commit, so that no script runs for long (10 ms at most, FAILURES 17). */
 const MAX_WRITES = 128;
 const MAX_BYTES = 1024 * 1024;
 
+const NO_EVENTS: readonly Buffer[] = [];
+
 /** Commits of a shard on their way at once. */
-const MOST_IN_FLIGHT = 4;
+const MOST_IN_FLIGHT = 3;
 
 /** Bytes of its payloads and fields. */
 export const writeBytes = (write: BufferWrite): number =>
@@ -61,47 +72,64 @@ export const writeBytes = (write: BufferWrite): number =>
 export class GroupCommit {
   readonly #scripts: BufferScripts;
   readonly #fixedKeys: readonly string[];
+  readonly #eventChannel: string;
   readonly #onCommit: (writes: readonly BufferWrite[]) => void;
   #waiting: Waiting[] = [];
   #inFlight = 0;
+  /** Writes whose payload is being compressed on another thread. */
+  #making = 0;
   #isScheduled = false;
   #idle: (() => void)[] = [];
 
-  /** @param fixedKeys clock, counters and resolved list of the shard */
+  /**
+   * @param fixedKeys clock, counters, resolved list and events of the shard
+   * @param eventChannel told when a commit has brought events
+   */
   constructor(
     scripts: BufferScripts,
     fixedKeys: readonly string[],
+    eventChannel: string,
     onCommit: (writes: readonly BufferWrite[]) => void,
   ) {
     this.#scripts = scripts;
     this.#fixedKeys = fixedKeys;
+    this.#eventChannel = eventChannel;
     this.#onCommit = onCommit;
   }
 
-  put(write: BufferWrite): Promise<PutResult> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ write, resolve, reject });
-      if (this.#isScheduled || this.#inFlight >= MOST_IN_FLIGHT) return;
-      // One turn of the event loop: requests already read from their sockets join this commit.
-      this.#isScheduled = true;
-      setImmediate(() => {
-        this.#isScheduled = false;
-        this.#commitWhilePossible();
-      });
+  put(source: WriteSource): Promise<PutResult> {
+    return new Promise((resolve, reject) => this.#add({ source, resolve, reject }));
+  }
+
+  #add(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    if (this.#isScheduled || this.#inFlight >= MOST_IN_FLIGHT) return;
+    // One turn of the event loop: requests already read from their sockets join this commit.
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#commitWhilePossible();
     });
   }
 
   /** Resolves when nothing waits and nothing is in flight. */
   async drain(): Promise<void> {
-    if (this.#waiting.length === 0 && this.#inFlight === 0) return;
+    if (this.#isIdle) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  #commitWhilePossible(): void {
-    while (this.#waiting.length > 0 && this.#inFlight < MOST_IN_FLIGHT) void this.#commit(this.#take());
+  get #isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#inFlight === 0 && this.#making === 0;
   }
 
-  async #commit(group: Waiting[]): Promise<void> {
+  #commitWhilePossible(): void {
+    while (this.#waiting.length > 0 && this.#inFlight < MOST_IN_FLIGHT) {
+      const group = this.#take();
+      if (group.length > 0) void this.#commit(group);
+    }
+  }
+
+  async #commit(group: Made[]): Promise<void> {
     this.#inFlight++;
     try {
       const results = await this.#send(group.map(({ write }) => write));
@@ -117,17 +145,46 @@ export class GroupCommit {
     }
     this.#inFlight--;
     this.#commitWhilePossible();
-    if (this.#inFlight === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    this.#tellIdle();
   }
 
-  #take(): Waiting[] {
+  #tellIdle(): void {
+    if (this.#isIdle) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #take(): Made[] {
+    const group: Made[] = [];
     let bytes = 0;
-    let count = 0;
-    while (count < this.#waiting.length && count < MAX_WRITES && (count === 0 || bytes < MAX_BYTES)) {
-      bytes += writeBytes(this.#waiting[count]!.write);
-      count++;
+    let taken = 0;
+    for (const waiting of this.#waiting) {
+      if (group.length >= MAX_WRITES || bytes >= MAX_BYTES) break;
+      taken++;
+      const write = this.#make(waiting);
+      if (!write) continue;
+      bytes += writeBytes(write);
+      group.push({ write, resolve: waiting.resolve, reject: waiting.reject });
     }
-    return this.#waiting.splice(0, count);
+    this.#waiting.splice(0, taken);
+    return group;
+  }
+
+  /** @returns undefined when the write could not be made, or takes longer: then it comes back by itself */
+  #make(waiting: Waiting): BufferWrite | undefined {
+    const { source, resolve, reject } = waiting;
+    if (typeof source !== 'function') return source;
+    try {
+      const write = source();
+      if (!(write instanceof Promise)) return write;
+      this.#making++;
+      const again = (made: BufferWrite) => this.#add({ source: made, resolve, reject });
+      void write.then(again, reject).finally(() => {
+        this.#making--;
+        this.#tellIdle();
+      });
+    } catch (error) {
+      reject(error as Error);
+    }
+    return undefined;
   }
 
   #send(writes: readonly BufferWrite[]): Promise<PutResult[]> {
@@ -145,6 +202,7 @@ export class GroupCommit {
       out.double(write.ifMatch ?? -1);
       out.u8(write.relationKeys.length);
       out.u16(write.entries.length);
+      out.u8(write.events?.length ?? 0);
       for (const key of write.relationKeys) out.u16(list.position(key));
       for (const { field, prefix, rawBytes, payload } of write.entries) {
         out.field(field);
@@ -152,7 +210,8 @@ export class GroupCommit {
         out.u24(rawBytes);
         out.payload(payload);
       }
+      for (const event of write.events ?? NO_EVENTS) out.payload(event);
     }
-    return this.#scripts.put(list.keys, [out.take()]);
+    return this.#scripts.put(list.keys, [out.take(), this.#eventChannel]);
   }
 }

@@ -1,4 +1,5 @@
 import type { EntityDefinition } from '../lib/entity.ts';
+import { UUID_BYTES, writeUuid } from '../lib/uuid-bytes.ts';
 
 /** Buckets of one entity and shard: few enough to index, enough that each stays a compact listpack hash. */
 export const BUCKETS = 512;
@@ -24,11 +25,24 @@ export interface Place {
   field?: Buffer;
 }
 
+/** Keys of one entity in one shard. */
+interface EntityNames {
+  /** Before the bucket. */
+  buckets: string;
+  dirty: string;
+  failed: string;
+}
+
 const isUuidKey = (entity: EntityDefinition, column: string): boolean => entity.columns[column]?.type === 'uuid';
 
 /** A key part as a hash field: 16 bytes for a uuid, its text otherwise. */
-export const toField = (part: string, isUuid: boolean): Buffer =>
-  isUuid ? Buffer.from(part.replaceAll('-', ''), 'hex') : Buffer.from(part, 'utf8');
+export function toField(part: string, isUuid: boolean): Buffer {
+  if (!isUuid) return Buffer.from(part, 'utf8');
+  const field = Buffer.allocUnsafe(UUID_BYTES);
+  // What is no uuid is no key of the entity: nothing lies under its bytes.
+  return writeUuid(part, field, 0) ? field : EMPTY;
+}
+const EMPTY = Buffer.alloc(0);
 
 export function fromField(field: Buffer, isUuid: boolean): string {
   if (!isUuid) return field.toString('utf8');
@@ -36,10 +50,42 @@ export function fromField(field: Buffer, isUuid: boolean): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+/** First character of the keys and buckets of bundles: no uuid, number or date has it. */
+const BUNDLE = '+';
+
+/**
+ * The key of a bundle, as batches name it: an id of its own, and how many documents it holds, so that batches can be cut to
+ * size without reading it. 255 at most.
+ */
+export const bundleKey = (id: string, count: number): string => `${BUNDLE}${id}.${count}`;
+
+const countOf = (key: string): number => Number(key.slice(key.indexOf('.') + 1));
+
+export const isBundleKey = (entity: EntityDefinition, key: string): boolean =>
+  entity.bundled === true && key.startsWith(BUNDLE);
+
+/** Cuts keys into batches of at most so many documents; a bundle is never cut. */
+export function* batchesOf(entity: EntityDefinition, keys: readonly string[], most: number): Generator<string[]> {
+  let batch: string[] = [];
+  let documents = 0;
+  for (const key of keys) {
+    const count = isBundleKey(entity, key) ? countOf(key) : 1;
+    if (batch.length > 0 && documents + count > most) {
+      yield batch;
+      batch = [];
+      documents = 0;
+    }
+    batch.push(key);
+    documents += count;
+  }
+  if (batch.length > 0) yield batch;
+}
+
 /** The only place that spells Redis keys of the write buffer and its caches. */
 export class BufferKeys {
   readonly prefix: string;
   readonly shards: number;
+  readonly #names: Map<string, EntityNames>[] = [];
 
   /** @param prefix namespace of this deployment; shards spread by the hash tag that follows it */
   constructor(prefix: string, shards: number) {
@@ -52,6 +98,11 @@ export class BufferKeys {
   }
 
   place(entity: EntityDefinition, key: string): Place {
+    if (isBundleKey(entity, key)) {
+      const id = key.slice(BUNDLE.length, key.indexOf('.'));
+      const field = Buffer.concat([toField(id, true), Buffer.of(countOf(key))]);
+      return { shard: this.shardOf(id), bucket: `${BUNDLE}${hash(id) % BUCKETS}`, field };
+    }
     const split = key.indexOf(':');
     if (entity.key.length === 1) {
       const shard = this.shardOf(key);
@@ -69,6 +120,8 @@ export class BufferKeys {
   /** The key of an entry found in a bucket. */
   keyAt(entity: EntityDefinition, bucket: string, field: Buffer): string {
     if (entity.kind === 'sheet') return bucket;
+    if (entity.bundled && bucket.startsWith(BUNDLE))
+      return bundleKey(fromField(field.subarray(0, -1), true), field.at(-1)!);
     if (entity.key.length === 1) return fromField(field, isUuidKey(entity, entity.key[0]!));
     return `${bucket}:${fromField(field, this.#restIsUuid(entity))}`;
   }
@@ -82,17 +135,28 @@ export class BufferKeys {
   }
 
   bucket(shard: number, entity: string, bucket: string): string {
-    return `${this.shard(shard)}:${entity}:b:${bucket}`;
+    return this.#namesOf(shard, entity).buckets + bucket;
   }
 
   /** Sorted set of buckets with dirty entries, scored by their oldest first write in ms. */
   dirty(shard: number, entity: string): string {
-    return `${this.shard(shard)}:${entity}:dirty`;
+    return this.#namesOf(shard, entity).dirty;
   }
 
   /** Hash: key to record of its failed write. */
   failed(shard: number, entity: string): string {
-    return `${this.shard(shard)}:${entity}:failed`;
+    return this.#namesOf(shard, entity).failed;
+  }
+
+  /** What every write needs is put together once. */
+  #namesOf(shard: number, entity: string): EntityNames {
+    const names = this.#names[shard]?.get(entity);
+    if (names) return names;
+    const own = `${this.shard(shard)}:${entity}`;
+    const made = { buckets: `${own}:b:`, dirty: `${own}:dirty`, failed: `${own}:failed` };
+    this.#names[shard] ??= new Map();
+    this.#names[shard].set(entity, made);
+    return made;
   }
 
   /** Hashes whose fields are the pending keys of one relation value: this prefix, then `column:value`. */
@@ -113,6 +177,11 @@ export class BufferKeys {
   /** Highest version handed out by this shard. */
   clock(shard: number): string {
     return `${this.shard(shard)}:clock`;
+  }
+
+  /** Stream of events that some consumer still has to handle. */
+  events(shard: number): string {
+    return `${this.shard(shard)}:events`;
   }
 
   /** Hash: format id to its columns and dictionary; needed to read any payload, so never deleted. */
@@ -151,6 +220,16 @@ export class BufferKeys {
     return `{${this.prefix}:cache:${name}}`;
   }
 
+  /** The last messages to a user (DOMAIN §7 `stream:user:{id}`). */
+  userStream(userId: string): string {
+    return this.cache(`stream:user:${userId}`);
+  }
+
+  /** A channel of pub/sub. */
+  channel(name: string): string {
+    return `${this.prefix}:live:${name}`;
+  }
+
   /** A cached answer; see `isCopy`. */
   copy(name: string): string {
     return `{${this.prefix}:copy:${name}}`;
@@ -158,7 +237,7 @@ export class BufferKeys {
 
   /** Copies of what a database has, which may go at any time: warm copies and cached answers. */
   isCopy(key: string): boolean {
-    if (key.startsWith(`{${this.prefix}:copy:`)) return !key.endsWith(':generation');
+    if (key.startsWith(`{${this.prefix}:copy:`)) return !/:(generation|fence)$/.test(key);
     return key.startsWith(this.prefix) && /^\{\d+\}:[a-z0-9_]+:w:/.test(key.slice(this.prefix.length));
   }
 

@@ -8,6 +8,9 @@ type DefinedCommands = Record<string, (...args: Argument[]) => Promise<unknown>>
 
 const read = (name: string): string => readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
 
+/** Name of the put script in the client. */
+export const COMMIT_COMMAND = 'buffer_put';
+
 /**
  * The buffer's Lua scripts: each touches one shard, so each is one round trip on one node. What a script does, its
  * KEYS, ARGV and result stand at the top of its file in `lua/`.
@@ -32,7 +35,7 @@ export class BufferScripts {
   }
 
   put(keys: readonly string[], args: readonly Argument[]): Promise<number[]> {
-    return this.#call('buffer_put', keys, args) as Promise<number[]>;
+    return this.#call(COMMIT_COMMAND, keys, args) as Promise<number[]>;
   }
 
   acknowledge(keys: readonly string[], args: readonly Argument[]): Promise<[cleared: number, waiting: number]> {

@@ -1,13 +1,15 @@
 import type { Redis } from 'ioredis';
 import { type Document, type EntityDefinition, keyOf, keyParts } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
+import { type DomainEvent, firstPartOf } from '../lib/events.ts';
 import type { Receipt } from '../lib/write-receipt.ts';
+import { Bundler } from './bundler.ts';
 import { ByteWriter, KeyList } from './byte-writer.ts';
-import type { BufferEntry, DocumentCodec, EncodedEntry } from './document-codec.ts';
+import type { BufferEntry, Bundle, DocumentCodec, EncodedEntry } from './document-codec.ts';
 import type { Part } from './format.ts';
 import { type BufferWrite, type EntryWrite, GroupCommit, writeBytes } from './group-commit.ts';
 import { type Header, readHeader, STATES } from './header.ts';
-import { type BufferKeys, fromField, type Place, toField } from './keys.ts';
+import { type BufferKeys, fromField, isBundleKey, type Place, toField } from './keys.ts';
 import { BufferScripts } from './scripts.ts';
 
 /** Field of a sheet's head; its members use their own keys. */
@@ -21,6 +23,10 @@ export interface PutOptions {
   isTombstone?: boolean;
   /** Keeps the entry set aside: a repair that waits for its replay. */
   isRepair?: boolean;
+  /** True with this write and not without it: kept in the same step, for whoever consumes them. */
+  events?: readonly DomainEvent[];
+  /** An entry of its own, where the entity's documents are bundled: it can be told from others. */
+  isAlone?: boolean;
 }
 
 export class StaleVersionError extends Error {
@@ -40,10 +46,16 @@ export interface PendingSheet {
   version: number;
 }
 
-export interface PendingDocument {
+/** A document and what the buffer knows of it. */
+export interface PendingEntry {
+  readonly header: Header;
+  readonly document: Document;
+}
+
+export interface PendingDocument extends PendingEntry {
   key: string;
-  header: Header;
-  document: Document;
+  /** The key of the entry it is in: its own, or that of its bundle. */
+  entryKey: string;
 }
 
 /** A snapshot of one key's entries, as a batch takes it to the database and brings it back to `acknowledge`. */
@@ -54,6 +66,8 @@ export interface PendingWrite {
   /** Absent for a sheet whose fields alone changed. */
   head?: BufferEntry;
   fields: Map<string, BufferEntry>;
+  /** Documents that share this entry: there is no head then. */
+  bundle?: Bundle;
   /** Highest version among the entries. */
   version: number;
   /** Acknowledged writes that this snapshot stands for. */
@@ -98,6 +112,7 @@ export class WriteBuffer {
   readonly #registry: EntityRegistry;
   readonly #codec: DocumentCodec;
   readonly #groups: GroupCommit[] = [];
+  readonly #bundler: Bundler;
   readonly #warmSeconds: number;
   readonly #mayKeep: () => boolean;
   #listener: CommitListener = () => {};
@@ -124,9 +139,19 @@ export class WriteBuffer {
     const pool = (deps.pool ?? [deps.redis]).map((redis) =>
       redis === deps.redis ? this.scripts : new BufferScripts(redis),
     );
+    this.#bundler = new Bundler({
+      codec: deps.codec,
+      commit: (id, make) => this.#groups[this.keys.shardOf(id)]!.put(make),
+      writeOf: (entity, key, encoded) => {
+        const place = this.keys.place(entity, key);
+        return this.#writeOf(entity, key, place, {}, [entryOf(place.field!, encoded, {})]);
+      },
+    });
     for (let shard = 0; shard < this.keys.shards; shard++) {
-      const fixed = [this.keys.clock(shard), this.keys.counters(shard), this.keys.resolved(shard)];
-      this.#groups.push(new GroupCommit(pool[shard % pool.length]!, fixed, (writes) => this.#announce(writes, shard)));
+      const { keys } = this;
+      const fixed = [keys.clock(shard), keys.counters(shard), keys.resolved(shard), keys.events(shard)];
+      const announce = (writes: readonly BufferWrite[]) => this.#announce(writes, shard);
+      this.#groups.push(new GroupCommit(pool[shard % pool.length]!, fixed, keys.channel('events'), announce));
     }
   }
 
@@ -143,6 +168,8 @@ export class WriteBuffer {
    */
   async put(entityName: string, document: Document, options: PutOptions = {}): Promise<Receipt> {
     const entity = this.#registry.get(entityName);
+    const needsOwnEntry = options.isAlone || options.isRepair || options.events?.length;
+    if (entity.bundled && !needsOwnEntry) return this.#append(entity, document, options);
     const key = keyOf(entity, document);
     const encoded = this.#codec.encode(entity, 'document', document, options.isTombstone ?? false);
     const ready = encoded instanceof Promise ? await encoded : encoded;
@@ -169,20 +196,34 @@ export class WriteBuffer {
     return this.#commit(entity, key, head ?? {}, entries, options);
   }
 
-  /** The pending document of a key, whatever its state; a tombstone is found too. */
-  async get(entityName: string, key: string): Promise<BufferEntry | undefined> {
-    const [found] = await this.getMany(entityName, [key]);
-    return found;
+  /** Adds a document to the bundle that the next commit takes. */
+  async #append(entity: EntityDefinition, document: Document, options: PutOptions): Promise<Receipt> {
+    if (options.isTombstone || options.base !== undefined || options.ifMatch !== undefined)
+      throw new Error(`documents of ${entity.name} are appended and never changed`);
+    const version = await this.#bundler.add(entity, document);
+    return { entity: entity.name, key: keyOf(entity, document), version };
   }
 
-  async getMany(entityName: string, keys: readonly string[]): Promise<(BufferEntry | undefined)[]> {
+  /**
+   * The keys under which documents lie in the buffer: their own, or those of the bundles they are in. Looking through
+   * bundles takes time; it is for repairs, barriers and questions about single documents.
+   */
+  async entryKeys(entityName: string, keys: readonly string[]): Promise<string[]> {
     const entity = this.#registry.get(entityName);
-    return Promise.all(
-      keys.map(async (key) => {
-        const { shard, entry } = await this.#entryAt(entity, key);
-        return entry ? this.#open(entity, key, shard, entry) : undefined;
-      }),
-    );
+    if (!entity.bundled) return [...keys];
+    const wanted = new Set(keys);
+    const found = (await this.pendingAll(entityName)).filter(({ key }) => wanted.has(key));
+    // A document that was written twice is in two entries; one that is in none, or is broken, keeps its own key.
+    for (const { key } of found) wanted.delete(key);
+    return [...new Set(found.map(({ entryKey }) => entryKey)), ...wanted];
+  }
+
+  /** The pending document of a key, whatever its state; a tombstone is found too. */
+  async get(entityName: string, key: string): Promise<PendingEntry | undefined> {
+    const entity = this.#registry.get(entityName);
+    const { shard, entry } = await this.#entryAt(entity, key);
+    if (entry) return this.#openEntry(entity, key, shard, entry);
+    return entity.bundled ? (await this.pendingAll(entityName)).findLast((pending) => pending.key === key) : undefined;
   }
 
   /** The bytes of a pending document, when there is one. */
@@ -216,10 +257,10 @@ export class WriteBuffer {
     const entries = await Promise.all(
       keys.map(async (key) => {
         const { shard, entry } = await this.#entryAt(entity, key);
-        return entry ? this.#readable(entity, key, shard, entry) : undefined;
+        return entry ? this.#readable(entity, key, shard, entry) : [];
       }),
     );
-    return entries.filter((entry) => entry !== undefined);
+    return entries.flat();
   }
 
   /** Keys of pending sheets whose relation column has one of these values. */
@@ -443,7 +484,7 @@ export class WriteBuffer {
     const entity = this.#registry.get(entityName);
     const { shard } = this.keys.place(entity, key);
     const entry = await this.#redis.getBuffer(this.keys.warm(entity, key));
-    return entry ? this.#open(entity, key, shard, entry) : undefined;
+    return entry ? this.#openEntry(entity, key, shard, entry) : undefined;
   }
 
   /** Forgets warm copies after a write-through change of their rows. */
@@ -473,8 +514,22 @@ export class WriteBuffer {
     entries: EntryWrite[],
     options: PutOptions,
   ): Promise<Receipt> {
-    const { shard, bucket, field } = this.keys.place(entity, key);
-    const write: BufferWrite = {
+    const place = this.keys.place(entity, key);
+    const write = this.#writeOf(entity, key, place, document, entries, options);
+    const result = await this.#groups[place.shard]!.put(write);
+    if (result <= 0) throw new StaleVersionError(-result);
+    return { entity: entity.name, key, version: result };
+  }
+
+  #writeOf(
+    entity: EntityDefinition,
+    key: string,
+    { shard, bucket, field }: Place,
+    document: Document,
+    entries: EntryWrite[],
+    options: PutOptions = {},
+  ): BufferWrite {
+    return {
       entity: entity.name,
       key,
       bucketKey: this.keys.bucket(shard, entity.name, bucket),
@@ -488,10 +543,15 @@ export class WriteBuffer {
       ),
       relationMember: field ?? EMPTY,
       entries,
+      ...(options.events?.length ? { events: options.events.map((event) => this.#eventOf(event, shard)) } : {}),
     };
-    const result = await this.#groups[shard]!.put(write);
-    if (result <= 0) throw new StaleVersionError(-result);
-    return { entity: entity.name, key, version: result };
+  }
+
+  /** Events of one aggregate lie in one shard, whoever makes them; otherwise they would have no order. */
+  #eventOf(event: DomainEvent, shard: number): Buffer {
+    if (this.keys.shardOf(firstPartOf(event.aggregateId)) !== shard)
+      throw new Error(`${event.name}: its aggregate must begin with the first part of the key that is written`);
+    return Buffer.from(JSON.stringify(event));
   }
 
   async #pendingInBucket(entity: EntityDefinition, bucket: string, shard?: number): Promise<PendingDocument[]> {
@@ -500,26 +560,26 @@ export class WriteBuffer {
     const entries = await Promise.all(
       found.map(({ field, entry }) => this.#readable(entity, this.keys.keyAt(entity, bucket, field), at, entry)),
     );
-    return entries.filter((entry) => entry !== undefined);
+    return entries.flat();
   }
 
-  /** A pending document for a list; undefined when its bytes are broken, which must not take its neighbours away. */
-  async #readable(
-    entity: EntityDefinition,
-    key: string,
-    shard: number,
-    bytes: Buffer,
-  ): Promise<PendingDocument | undefined> {
+  /** The pending documents of an entry for a list; none when its bytes are broken, which must not take its neighbours away. */
+  async #readable(entity: EntityDefinition, key: string, shard: number, bytes: Buffer): Promise<PendingDocument[]> {
     try {
-      const entry = await this.#open(entity, key, shard, bytes);
-      return { key, header: entry.header, document: entry.document };
+      if (isBundleKey(entity, key)) {
+        await this.#codec.load(shard, [bytes]);
+        const { header, documents } = this.#codec.openBundle(bytes);
+        return documents.map((document) => ({ key: keyOf(entity, document), entryKey: key, header, document }));
+      }
+      const entry = await this.#openEntry(entity, key, shard, bytes);
+      return [{ key, entryKey: key, header: entry.header, document: entry.document }];
     } catch (error) {
       if (this.#redis.status !== 'ready') throw error;
-      return undefined; // its batch sets it aside with the reason
+      return []; // its batch sets it aside with the reason
     }
   }
 
-  async #open(entity: EntityDefinition, key: string, shard: number, entry: Buffer): Promise<BufferEntry> {
+  async #openEntry(entity: EntityDefinition, key: string, shard: number, entry: Buffer): Promise<BufferEntry> {
     await this.#codec.load(shard, [entry]);
     return this.#codec.open(entry, keyParts(entity, key));
   }
@@ -562,7 +622,8 @@ export class WriteBuffer {
       let header: Header | undefined;
       try {
         header = readHeader(entry);
-        if (!member || field.equals(HEAD)) write.head = this.#codec.open(entry, keyParts(entity, key));
+        if (isBundleKey(entity, key)) write.bundle = this.#codec.openBundle(entry);
+        else if (!member || field.equals(HEAD)) write.head = this.#codec.open(entry, keyParts(entity, key));
         else {
           const name = fromField(field, member.columns[member.key]!.type === 'uuid');
           write.fields.set(name, this.#codec.open(entry, { [member.key]: name }));

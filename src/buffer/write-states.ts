@@ -24,13 +24,21 @@ export class WriteStates {
     this.#stores = deps.stores;
   }
 
-  /** @returns the state, and the kind of database it is or will be in; undefined for what cannot be a write */
-  async of({ entity: name, key, version }: Receipt) {
+  /** The kind of database a write is or will be in; undefined for what cannot be a write. */
+  databaseOf({ entity: name, key }: Receipt): 'postgres' | 'mongo' | undefined {
     const entity = this.#registry.find(name);
-    if (!entity || !isKeyOf(entity, key)) return undefined;
-    const database = entity.sink.kind;
-    const [pending] = await this.#buffer.fetch(name, [key]);
-    if (pending?.entries.some((entry) => entry.version === version)) {
+    return entity && isKeyOf(entity, key) ? entity.sink.kind : undefined;
+  }
+
+  /** @returns the state, and the kind of database it is or will be in; undefined for what cannot be a write */
+  async of(receipt: Receipt) {
+    const database = this.databaseOf(receipt);
+    if (!database) return undefined;
+    const { entity: name, key, version } = receipt;
+    const entity = this.#registry.get(name);
+    const [pending] = await this.#buffer.fetch(name, await this.#buffer.entryKeys(name, [key]));
+    // What is bundled is written once: alone in its entry later, its version is another, and it is the same write.
+    if (pending && (entity.bundled || pending.entries.some((entry) => entry.version === version))) {
       const state: WriteState = pending.state === 'dirty' ? 'buffered' : pending.state;
       return { state, database };
     }
@@ -38,7 +46,9 @@ export class WriteStates {
     if (pending && entity.kind === 'document' && pending.version > version)
       return { state: 'superseded' as WriteState, database };
     const stored = await this.#stores[database].sink.versionOf(entity, key);
-    const state: WriteState = stored !== undefined && stored >= version ? 'stored' : 'discarded';
-    return { state, database };
+    if (stored !== undefined && stored >= version) return { state: 'stored' as WriteState, database };
+    // Of a sheet, too: all its fields may have been written again before any was stored.
+    const isReplaced = pending !== undefined && pending.version > version;
+    return { state: (isReplaced ? 'superseded' : 'discarded') as WriteState, database };
   }
 }

@@ -1,6 +1,7 @@
 import type { RefusalReason } from '../errors/driver-errors.ts';
 import { type Document, type EntityDefinition, keyOf, promiseMs } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
+import type { DomainEvent } from '../lib/events.ts';
 import type { Receipt, WriteReceipt } from '../lib/write-receipt.ts';
 import type { Barrier } from './barrier.ts';
 import type { StoreDirectory } from './batch-writer.ts';
@@ -23,8 +24,10 @@ const REFUSED_BESIDE: RefusalReason = {
   message: 'refused together with another write of the same resource',
 };
 
+type Put = (options: PutOptions) => Promise<Receipt>;
+
 /** Options of a caller; repairs have their own way into the buffer. */
-export type WriteOptions = Omit<PutOptions, 'isRepair'>;
+export type WriteOptions = Omit<PutOptions, 'isRepair' | 'isAlone'>;
 
 /**
  * The way in for services: takes a document's unique values, puts it into the buffer and, where it must not wait there, has it
@@ -38,6 +41,7 @@ export type WriteOptions = Omit<PutOptions, 'isRepair'>;
  */
 export class Writer {
   readonly #buffer: WriteBuffer;
+  readonly #eventLog: { append(events: readonly DomainEvent[]): Promise<void> };
   readonly #reservations: Reservations;
   readonly #barrier: Barrier;
   readonly #registry: EntityRegistry;
@@ -47,6 +51,8 @@ export class Writer {
 
   constructor(deps: {
     buffer: WriteBuffer;
+    /** Where events of writes that go through are kept; the others lie there with their write. */
+    eventLog: { append(events: readonly DomainEvent[]): Promise<void> };
     reservations: Reservations;
     barrier: Barrier;
     registry: EntityRegistry;
@@ -57,6 +63,7 @@ export class Writer {
     intervalMs: number;
   }) {
     this.#buffer = deps.buffer;
+    this.#eventLog = deps.eventLog;
     this.#reservations = deps.reservations;
     this.#barrier = deps.barrier;
     this.#registry = deps.registry;
@@ -72,16 +79,26 @@ export class Writer {
    * @throws ValueTakenError naming the column whose value another document holds
    * @throws WriteRefusedError, FlushPendingError when it was to go through and the database refuses it or is away
    */
-  async put(entityName: string, document: Document, options: WriteOptions = {}): Promise<WriteReceipt> {
+  put(entityName: string, document: Document, options: WriteOptions = {}): Promise<WriteReceipt> {
     const entity = this.#registry.get(entityName);
-    const put = () => this.#buffer.put(entityName, document, options);
-    const taken = entity.uniques && !options.isTombstone ? await this.#reservations.take(entity, document) : undefined;
+    const put = (only: PutOptions) => this.#buffer.put(entityName, document, only);
+    const write = () => this.#write(entity, () => keyOf(entity, document), put, options);
+    return entity.uniques && !options.isTombstone ? this.#reserved(entity, document, write) : write();
+  }
+
+  /** Holds the document's unique values while it is written. */
+  async #reserved(
+    entity: EntityDefinition,
+    document: Document,
+    write: () => Promise<WriteReceipt>,
+  ): Promise<WriteReceipt> {
+    const taken = await this.#reservations.take(entity, document);
     try {
-      const receipt = await this.#write(entity, () => keyOf(entity, document), put);
-      await taken?.confirm();
+      const receipt = await write();
+      await taken.confirm();
       return receipt;
     } catch (error) {
-      await taken?.giveBack().catch(() => {}); // it ends by itself within a minute
+      await taken.giveBack().catch(() => {}); // it ends by itself within a minute
       throw error;
     }
   }
@@ -94,13 +111,19 @@ export class Writer {
     fields: readonly Document[],
     options: WriteOptions = {},
   ): Promise<WriteReceipt> {
-    const put = () => this.#buffer.putSheet(entityName, key, head, fields, options);
-    return this.#write(this.#registry.get(entityName), () => key, put);
+    const put = (only: PutOptions) => this.#buffer.putSheet(entityName, key, head, fields, only);
+    return this.#write(this.#registry.get(entityName), () => key, put, options);
   }
 
-  async #write(entity: EntityDefinition, key: () => string, put: () => Promise<Receipt>): Promise<WriteReceipt> {
-    if (entity.durability === 'committed' || this.#isBufferShut()) return this.#through(entity, key(), put);
-    const receipt = await put();
+  async #write(entity: EntityDefinition, key: () => string, put: Put, options: WriteOptions): Promise<WriteReceipt> {
+    if (entity.durability === 'committed' || this.#isBufferShut()) {
+      // Events of a write that may be refused wait for it. When they are lost, so is the answer: the request comes again.
+      const { events = [], ...rest } = options;
+      const receipt = await this.#through(entity, key(), () => put({ ...rest, isAlone: true }));
+      if (events.length > 0) await this.#eventLog.append(events);
+      return receipt;
+    }
+    const receipt = await put(options);
     return { ...receipt, isPending: true, storedBy: new Date(Date.now() + promiseMs(entity.lane, this.#intervalMs)) };
   }
 

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 
 /** One cached answer: what it is, how long it is fresh, and how long it may stand in when its source is down. */
 export interface CacheSpec<T> {
@@ -10,6 +10,8 @@ export interface CacheSpec<T> {
   staleSeconds?: number;
   /** State of the source as the caller knows it: an answer of another state is not served, fresh or stale. */
   stamp?: number;
+  /** Name that drops this answer together with others, in place of its own. */
+  group?: string;
   load: () => Promise<T>;
 }
 
@@ -24,20 +26,26 @@ export interface Cached<T> {
 interface Kept<T> {
   value: T;
   freshUntilMs: number;
-  stamp: number;
+  stamp: Stamp;
 }
+
+/** The caller's, a generation, or both. */
+type Stamp = number | string;
 
 /** No answer lives longer, so that the mark of a drop outlives all that was loaded before it. */
 const LONGEST_SECONDS = 8 * 86_400;
 /** Time a loader may take, by far. */
 const LOADER_SECONDS = 3_600;
+/** Time between a fence and the commit of what it was put up for, by far: several statements at their time limit. */
+const FENCE_SECONDS = 300;
 const JITTER = 0.1;
 
 /**
  * Read cache in Redis: one loader a key and process, spread expiry, no answer from before a drop.
  *
- * An answer is served only to those whose stamp it has: the caller's, or else its generation, which a drop raises. Generations
- * lie in a Redis that evicts nothing; answers may lie in another that does, or is away: then they are missed, never wrong.
+ * An answer is served only to those whose stamp it has: the caller's, or else its generation or its group's, which a drop
+ * raises. Generations lie in a Redis that evicts nothing; answers may lie in another that does, or is away: then they are
+ * missed, never wrong.
  */
 export class Cache {
   readonly #redis: Redis;
@@ -73,7 +81,7 @@ export class Cache {
     // Undefined: that Redis is away.
     const [content, stamp] = await Promise.all([
       this.#answers.get(key).catch(() => undefined),
-      spec.stamp ?? this.#generation(key),
+      this.#stampOf(spec, key),
     ]);
     const kept = content ? (JSON.parse(content) as Kept<T>) : undefined;
     const found = kept && kept.stamp === stamp ? kept : undefined;
@@ -98,16 +106,47 @@ export class Cache {
     await Promise.all(
       names.map(async (name) => {
         const key = this.#keyOf(name);
-        const generation = generationOf(key);
-        await this.#redis
-          .multi()
-          .incr(generation)
-          .expire(generation, LONGEST_SECONDS + LOADER_SECONDS)
-          .exec();
+        await this.#raise(key).exec();
         // Nobody is served it any more; this frees its memory.
         await this.#answers.del(key).catch(() => 0);
       }),
     );
+  }
+
+  /**
+   * Forgets the answers of groups before their source changes, and keeps none until the change is over. What is committed
+   * after a fence is therefore seen by everybody, even if this process or Redis is gone by then and nothing drops them again.
+   *
+   * @throws when the Redis of generations is away: then the change must not happen
+   */
+  async fence(...groups: string[]): Promise<void> {
+    await Promise.all(
+      groups.map(async (group) => {
+        const key = this.#keyOf(group);
+        await this.#raise(key).set(fenceOf(key), '1', 'EX', FENCE_SECONDS).exec();
+      }),
+    );
+  }
+
+  #raise(key: string): ChainableCommander {
+    const generation = generationOf(key);
+    return this.#redis
+      .multi()
+      .incr(generation)
+      .expire(generation, LONGEST_SECONDS + LOADER_SECONDS);
+  }
+
+  /** @returns undefined when no answer can be served or kept: Redis is away, or the group is fenced */
+  async #stampOf({ stamp, group }: CacheSpec<unknown>, key: string): Promise<Stamp | undefined> {
+    if (group === undefined) return stamp ?? this.#generation(key);
+    const groupKey = this.#keyOf(group);
+    try {
+      const [generation, fence] = await this.#redis.mget(generationOf(groupKey), fenceOf(groupKey));
+      if (fence !== null) return undefined;
+      return stamp === undefined ? Number(generation) : `${stamp}.${Number(generation)}`;
+    } catch {
+      return undefined;
+    }
   }
 
   async #generation(key: string): Promise<number | undefined> {
@@ -119,7 +158,7 @@ export class Cache {
   }
 
   /** @param stamp undefined when the answer cannot be kept */
-  #load<T>(key: string, spec: CacheSpec<T>, stamp: number | undefined): Promise<T> {
+  #load<T>(key: string, spec: CacheSpec<T>, stamp: Stamp | undefined): Promise<T> {
     const flight = `${key} ${stamp}`;
     const running = this.#loading.get(flight) as Promise<T> | undefined;
     if (running) return running;
@@ -131,7 +170,7 @@ export class Cache {
   async #loadAndStore<T>(
     key: string,
     { ttlSeconds = this.#ttlSeconds, staleSeconds = 0, load }: CacheSpec<T>,
-    stamp: number | undefined,
+    stamp: Stamp | undefined,
   ): Promise<T> {
     const value = await load();
     if (stamp === undefined || !this.#mayStore()) return value;
@@ -146,3 +185,4 @@ export class Cache {
 
 /** Beside the key's answer in a cluster: its hash tag is the same. */
 const generationOf = (key: string): string => `${key}:generation`;
+const fenceOf = (key: string): string => `${key}:fence`;

@@ -15,9 +15,15 @@ export interface Environment {
   TRUST_PROXY: number;
   SERVICES: string[];
   RATE_LIMIT_FACTOR: number;
+  STREAM_HEARTBEAT_SECONDS: number;
+  STREAMS_PER_USER: number;
+  STREAMS_PER_PROCESS: number;
   BULL_BOARD_WRITABLE: boolean;
   JWT_KEYS: SigningKey[];
   DEMO_PASSWORD?: string;
+  APP_URL: string;
+  MAIL_URL?: string;
+  MAIL_FROM: string;
 
   DATABASE_URL: string;
   DATABASE_READ_URL?: string;
@@ -26,6 +32,13 @@ export interface Environment {
   POSTGRES_STATEMENT_TIMEOUT_MS: number;
   MONGO_URL: string;
   MONGO_MAX_POOL_SIZE: number;
+
+  S3_BUCKET?: string;
+  S3_ENDPOINT?: string;
+  S3_REGION: string;
+  S3_ACCESS_KEY_ID?: string;
+  S3_SECRET_ACCESS_KEY?: string;
+  S3_PATH_STYLE: boolean;
 
   REDIS_URL: string[];
   REDIS_CLUSTER: boolean;
@@ -116,12 +129,22 @@ export const environmentRules = {
   TRUST_PROXY: count(0, 16, 0),
   SERVICES: list(Joi.string().pattern(/^[a-z][a-z-]*$/), 'service names').default([]),
   RATE_LIMIT_FACTOR: Joi.number().positive().max(1_000_000).default(1),
+  STREAM_HEARTBEAT_SECONDS: count(1, 300, 15),
+  STREAMS_PER_USER: count(1, 1_000, 6),
+  STREAMS_PER_PROCESS: count(1, 100_000, 2_000),
   BULL_BOARD_WRITABLE: flag(false),
   JWT_KEYS: signingKeys.required().when('NODE_ENV', { is: 'production', otherwise: Joi.optional().default([]) }),
   DEMO_PASSWORD: Joi.string()
     .min(10)
     .max(128)
     .when('NODE_ENV', { is: 'production', otherwise: Joi.string().default('schools24-demo') }),
+
+  APP_URL: url('http', 'https').default('http://localhost:3000'),
+  MAIL_URL: url('smtp', 'smtps'),
+  MAIL_FROM: Joi.string()
+    .max(320)
+    .pattern(/^([^<>@"\r\n]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/, 'address of a sender')
+    .default('Schools24 <no-reply@localhost>'),
 
   DATABASE_URL: url('postgres', 'postgresql').required(),
   DATABASE_READ_URL: url('postgres', 'postgresql'),
@@ -130,6 +153,15 @@ export const environmentRules = {
   POSTGRES_STATEMENT_TIMEOUT_MS: count(0, 3_600_000, 30_000),
   MONGO_URL: url('mongodb', 'mongodb+srv').required(),
   MONGO_MAX_POOL_SIZE: count(1, 1_000, 20),
+
+  S3_BUCKET: Joi.string()
+    .pattern(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'bucket name')
+    .max(63),
+  S3_ENDPOINT: url('http', 'https'),
+  S3_REGION: Joi.string().max(64).default('us-east-1'),
+  S3_ACCESS_KEY_ID: Joi.string().max(256),
+  S3_SECRET_ACCESS_KEY: Joi.string().max(256),
+  S3_PATH_STYLE: flag(false),
 
   REDIS_URL: list(url('redis', 'rediss'), 'redis:// or rediss:// addresses').required(),
   REDIS_CLUSTER: flag(false),
@@ -170,6 +202,12 @@ function contradictions(environment: Environment): string[] {
   }
   if (environment.ENABLE_PROMETHEUS && environment.PROMETHEUS_PORT === environment.PORT) {
     problems.push('PROMETHEUS_PORT must differ from PORT');
+  }
+  if (!environment.S3_BUCKET && (environment.S3_ENDPOINT || environment.S3_ACCESS_KEY_ID)) {
+    problems.push('S3_BUCKET is needed with the other S3 settings');
+  }
+  if (!environment.S3_ACCESS_KEY_ID !== !environment.S3_SECRET_ACCESS_KEY) {
+    problems.push('S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY go together');
   }
   if (environment.REDIS_URL.length === 0) problems.push('REDIS_URL names no server');
   else if (!environment.REDIS_CLUSTER && environment.REDIS_URL.length > 1) {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type Environment, readEnvironment } from './environment.ts';
 
 export { ConfigError, type SigningKey } from './environment.ts';
@@ -27,8 +28,18 @@ function group(env: Environment) {
       services: env.SERVICES,
       rateLimitFactor: env.RATE_LIMIT_FACTOR,
     },
+    /** Without an address of a server, mail becomes files in `dataDir`. */
+    /** Server-sent events. */
+    streams: {
+      heartbeatMs: env.STREAM_HEARTBEAT_SECONDS * MS,
+      mostPerUser: env.STREAMS_PER_USER,
+      mostOpen: env.STREAMS_PER_PROCESS,
+    },
     /** The first key signs, all verify; empty outside production until a key is kept in `dataDir`. */
     auth: { keys: env.JWT_KEYS, demoPassword: env.DEMO_PASSWORD },
+    /** Address of the web application, for links in mails. */
+    appUrl: env.APP_URL,
+    mail: { url: env.MAIL_URL, from: env.MAIL_FROM },
     bullBoard: { isWritable: env.BULL_BOARD_WRITABLE },
     postgres: {
       url: env.DATABASE_URL,
@@ -36,6 +47,22 @@ function group(env: Environment) {
       maxConnections: env.POSTGRES_MAX_CONNECTIONS,
       idleConnections: env.POSTGRES_IDLE_CONNECTIONS,
       statementTimeoutMs: env.POSTGRES_STATEMENT_TIMEOUT_MS,
+    },
+    objects: {
+      /** Where files lie unless a bucket is named. */
+      folder: join(env.DATA_DIR, 'objects'),
+      s3: env.S3_BUCKET
+        ? {
+            bucket: env.S3_BUCKET,
+            endpoint: env.S3_ENDPOINT,
+            region: env.S3_REGION,
+            credentials:
+              env.S3_ACCESS_KEY_ID && env.S3_SECRET_ACCESS_KEY
+                ? { accessKeyId: env.S3_ACCESS_KEY_ID, secretAccessKey: env.S3_SECRET_ACCESS_KEY }
+                : undefined,
+            isPathStyle: env.S3_PATH_STYLE,
+          }
+        : undefined,
     },
     mongo: { url: env.MONGO_URL, maxPoolSize: env.MONGO_MAX_POOL_SIZE },
     redis: {

@@ -19,6 +19,7 @@ export const UnsupportedMediaTypeError = defineError('UNSUPPORTED_MEDIA_TYPE', 4
 export const UnprocessableError = defineError('RULE_BROKEN', 422, 'A rule refuses this');
 export const WriteRefusedByStoreError = defineError('WRITE_REFUSED', 409, 'The database refuses this write');
 export const RateLimitedError = defineError('RATE_LIMITED', 429, 'Too many requests');
+export const TooManyStreamsError = defineError('TOO_MANY_STREAMS', 429, 'This user has too many streams open');
 export const InternalError = defineError('INTERNAL', 500, 'Internal error');
 
 // Not now: all with Retry-After
@@ -27,6 +28,7 @@ export const BufferUnavailableError = defineError('BUFFER_UNAVAILABLE', 503, 'Th
 export const DatabaseUnavailableError = defineError('DATABASE_UNAVAILABLE', 503, 'A database cannot be reached');
 export const FlushPendingError = defineError('FLUSH_PENDING', 503, 'Earlier writes must be stored first');
 export const OverloadedError = defineError('OVERLOADED', 503, 'This server has too much to do');
+export const StorageUnavailableError = defineError('STORAGE_UNAVAILABLE', 503, 'The file store cannot be reached');
 export const ShuttingDownError = defineError('SHUTTING_DOWN', 503, 'This server is stopping');
 
 // Idempotency-Key
@@ -61,6 +63,7 @@ export const TokenExpiredError = defineError('TOKEN_EXPIRED', 422, 'The link has
 export const LastAdminError = defineError('LAST_ADMIN', 422, 'The last active admin must stay');
 export const SelfDemotionError = defineError('SELF_DEMOTION', 422, 'Nobody drops their own admin role');
 export const BadHeaderError = defineError('BAD_HEADER', 422, 'The file does not have the expected columns');
+export const BadCsvError = defineError('BAD_CSV', 422, 'The file cannot be read as a table');
 export const TeacherClashError = defineError('TEACHER_CLASH', 409, 'The teacher has another lesson at that time');
 export const HasDataError = defineError('HAS_DATA', 409, 'Other data depends on this');
 export const ClassFullError = defineError('CLASS_FULL', 422, 'The class is full');
@@ -79,6 +82,14 @@ export const RevisionsExhaustedError = defineError('REVISIONS_EXHAUSTED', 422, '
 export const AlreadyGradedError = defineError('ALREADY_GRADED', 409, 'The submission is graded already');
 export const MarkRangeError = defineError('MARK_RANGE', 422, 'A mark is out of range');
 export const NotEnrolledError = defineError('NOT_ENROLLED', 422, 'A student is not in this class on that date');
+
+// Calendar
+export const RangeTooWideError = defineError('RANGE_TOO_WIDE', 422, 'The range is too wide');
+export const BadRruleError = defineError('BAD_RRULE', 422, 'The recurrence rule cannot be used');
+export const TooManyError = defineError('TOO_MANY', 422, 'The series has too many occurrences');
+export const NoSuchOccurrenceError = defineError('NO_SUCH_OCCURRENCE', 422, 'The event has no such occurrence');
+export const RsvpClosedError = defineError('RSVP_CLOSED', 422, 'Answers are no longer taken');
+export const BadFeedTokenError = defineError('BAD_FEED_TOKEN', 401, 'The calendar address is not valid any more');
 
 // Attendance
 export const FutureDateError = defineError('FUTURE_DATE', 422, 'The date is in the future');

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { AppError } from '../errors/app-error.ts';
-import type { Reply } from '../lib/route.ts';
-import { problemOf } from './problem.ts';
+import type { Reply, StreamBody } from '../lib/route.ts';
+import { problemOf, RETRY_AFTER } from './problem.ts';
 import { securityHeaders } from './security-headers.ts';
 
 export type Headers = Readonly<Record<string, string>>;
@@ -27,20 +27,59 @@ export function sendReply(response: ServerResponse, reply: Reply, requestId: str
     response.writeHead(204, headers).end();
     return;
   }
-  sendText(
-    response,
-    reply.status,
-    headers,
-    JSON_TYPE,
-    JSON.stringify({ data: reply.data ?? null, meta: reply.meta ?? {} }),
-  );
+  if (reply.stream) {
+    sendStream(response, reply.status, headers, reply.stream);
+    return;
+  }
+  const { type, body } = reply.text ?? {
+    type: JSON_TYPE,
+    body: JSON.stringify({ data: reply.data ?? null, meta: reply.meta ?? {} }),
+  };
+  sendText(response, reply.status, headers, type, body);
+}
+
+/** What may wait for a client that reads slowly, bytes, beside the piece that is added to it. */
+const MOST_UNREAD_BYTES = 64 * 1024;
+
+/** What is left to read when an answer ends must be read by then. */
+const LINGER_MS = 1_000;
+
+/** Sends the head of an answer at once and hands its open end on. */
+function sendStream(
+  response: ServerResponse,
+  status: number,
+  headers: string[],
+  { contentType, start }: StreamBody,
+): void {
+  // Proxies must not gather the pieces.
+  headers.push('Content-Type', contentType, 'X-Accel-Buffering', 'no');
+  response.writeHead(status, headers).flushHeaders();
+  response.on('error', () => {}); // a client that has gone is told by `close`
+  let linger: NodeJS.Timeout | undefined;
+  response.once('close', () => clearTimeout(linger));
+  start({
+    write(text) {
+      if (response.writableLength > MOST_UNREAD_BYTES) response.destroy();
+      else if (!response.destroyed && !response.writableEnded) response.write(text);
+    },
+    end() {
+      if (response.destroyed || response.writableEnded) return;
+      response.end();
+      // One that does not read would hold its connection.
+      linger = setTimeout(() => response.destroy(), LINGER_MS);
+    },
+    onClose(listener) {
+      if (response.closed || response.destroyed) listener();
+      else response.once('close', listener);
+    },
+  });
 }
 
 /** Sends an error as a problem document (RFC 9457). @param path without the query, which may hold anything */
 export function sendProblem(response: ServerResponse, error: AppError, requestId: string, path: string): void {
   const headers = [...FIXED, 'X-Request-Id', requestId];
   if (error.status === 401) headers.push('WWW-Authenticate', 'Bearer');
-  add(headers, error.headers);
+  add(headers, error.headers ?? (error.status === 503 ? RETRY_AFTER : undefined));
   sendText(
     response,
     error.status,

@@ -19,7 +19,7 @@ import { ClientGoneError, readJson } from './body.ts';
 import type { Attempt, Idempotency } from './idempotency.ts';
 import type { Limiter } from './limiter.ts';
 import { plainIp } from './plain-ip.ts';
-import { RETRY_AFTER, toAppError } from './problem.ts';
+import { toAppError } from './problem.ts';
 import { Context } from './request-context.ts';
 import { type PathParams, RouteTable } from './route-table.ts';
 import { createValidator, inspect, parseIfMatch } from './validation.ts';
@@ -30,6 +30,8 @@ export interface ApiDeps {
   services: readonly string[];
   /** @throws an AppError with status 401 */
   authenticate: (authorization: string | undefined, nowMs: number) => Actor | Promise<Actor>;
+  /** The same for a request let in before whose answer goes on: looks again, however lately it did. */
+  confirm: (authorization: string | undefined, nowMs: number) => Promise<Actor>;
   /** The scopes in which a caller has the route's permission; none means forbidden. */
   scopesFor: (actor: Pick<Actor, 'roles'>, capability: Capability, verb: Verb) => readonly ScopeCode[];
   limiter: Limiter;
@@ -117,7 +119,7 @@ export class Api {
     let template = 'unknown';
     this.#inFlight++;
     try {
-      if (this.#inFlight > this.#mostInFlight) throw new OverloadedError({ headers: RETRY_AFTER });
+      if (this.#inFlight > this.#mostInFlight) throw new OverloadedError();
       const { target, params } = this.#find(request.method, path);
       template = target.route.path;
       status = await this.#answer(
@@ -176,7 +178,7 @@ export class Api {
     const query = target.parseQuery(rawQuery === '' ? NO_QUERY : inspected(parseQueryString(rawQuery), '/query'));
     let body: unknown;
     if (route.body) body = target.parseBody(inspected(await readJson(request, target.bodyLimitBytes), ''));
-    if (route.mode === 'B' && !this.#deps.acceptsWrites()) throw new BufferFullError({ headers: RETRY_AFTER });
+    if (route.mode === 'B' && !this.#deps.acceptsWrites()) throw new BufferFullError();
     const ifMatch = route.mode === 'R' ? undefined : parseIfMatch(headers['if-match']);
     const key = this.#idempotencyKeyOf(route, headers['idempotency-key']);
     const user = actor ? actor.userId : ip;
@@ -195,13 +197,20 @@ export class Api {
       actor,
       scope,
       ifMatch,
-      idempotencyKey: key,
+      repeatable: attempt && {
+        key: key!,
+        method: route.method,
+        path: request.url.split('?', 1)[0]!,
+        hash: attempt.requestHash,
+      },
       requestId,
       ip,
       userAgent: (headers['user-agent'] ?? '').slice(0, MOST_AGENT_CHARACTERS),
       log,
       now: attempt ? attempt.now : now,
       newId: attempt?.newId,
+      headers,
+      confirm: () => this.#deps.confirm(headers.authorization, clock.now().getTime()),
     });
     const reply = attempt ? await this.#attempt(route, context, attempt) : await route.handle(context);
     sendReply(response, reply, requestId, limits);
@@ -219,7 +228,9 @@ export class Api {
       throw error;
     }
     // The effect is there: a repetition that finds no answer stored does it again with the same ids.
-    await attempt.finish(reply).catch((error: Error) => context.log.warn('answer not kept for repetitions', { error }));
+    await attempt
+      .finish(repetitionOf(reply))
+      .catch((error: Error) => context.log.warn('answer not kept for repetitions', { error }));
     return reply;
   }
 
@@ -258,6 +269,10 @@ export class Api {
     return error.status;
   }
 }
+
+/** The answer as it may be kept. */
+const repetitionOf = ({ repeatedData, ...reply }: Reply): Reply =>
+  repeatedData === undefined ? reply : { ...reply, data: repeatedData };
 
 /** For metrics only, as nginx counts it. */
 const CLIENT_GONE = 499;

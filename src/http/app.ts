@@ -4,6 +4,7 @@ import type { EntityDefinition } from '../lib/entity.ts';
 import { sendJson, sendProblem } from './answer.ts';
 import { API_PREFIX, Api, type ApiDeps, requestIdOf } from './api.ts';
 import { createDocs } from './docs.ts';
+import { type createObjectLinks, OBJECTS_PATH } from './object-links.ts';
 import { describeApi } from './openapi/document.ts';
 import examples from './openapi/examples.json' with { type: 'json' };
 import { RETRY_AFTER, toAppError } from './problem.ts';
@@ -16,6 +17,8 @@ export interface AppDeps extends ApiDeps {
   readiness: () => Promise<Readiness>;
   /** Bull Board, already behind its own login. */
   adminQueues?: { path: string; router: Router };
+  /** Signed links of files, where this application serves them itself. */
+  objectLinks?: ReturnType<typeof createObjectLinks>;
 }
 
 /** The application without a server. */
@@ -31,6 +34,7 @@ export function createApp(deps: AppDeps): Express {
   // The first layer, so that the API's requests pass no other.
   app.use((request: Request, response: Response, next: NextFunction) => {
     if (isApi(request.url)) void api.handle(request, response);
+    else if (deps.objectLinks && request.url.startsWith(`${OBJECTS_PATH}/`)) void deps.objectLinks(request, response);
     else next();
   });
   app.get('/healthz', (_request, response) => sendJson(response, 200, { status: 'ok' }));

@@ -35,6 +35,7 @@ return 0`;
 export interface Attempt {
   /** An earlier attempt's answer, when there is one: then nothing is to be done. */
   replay?: Reply;
+  requestHash: string;
   newId: () => string;
   /** Instant of the first attempt, so that a repeated one writes the same. */
   now: Date;
@@ -86,6 +87,7 @@ export class Idempotency {
       if (earlier.reply)
         return {
           replay: earlier.reply,
+          requestHash,
           newId: unused,
           now: new Date(earlier.firstAtMs),
           finish: nothing,
@@ -99,6 +101,7 @@ export class Idempotency {
     }
     const written = JSON.stringify(record);
     return {
+      requestHash,
       newId: idSequence(`${user}:${key}`, record.firstAtMs),
       now: new Date(record.firstAtMs),
       finish: async (reply) => {

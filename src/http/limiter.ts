@@ -8,6 +8,7 @@ import type { RateLimitName } from '../lib/route.ts';
 const LIMITS: Record<RateLimitName, { requests: number; windowSeconds: number }> = {
   default: { requests: 120, windowSeconds: 60 },
   login: { requests: 10, windowSeconds: 60 },
+  recovery: { requests: 10, windowSeconds: 60 },
   autosave: { requests: 12, windowSeconds: 60 },
   pings: { requests: 40, windowSeconds: 60 },
   reports: { requests: 6, windowSeconds: 60 },
@@ -70,6 +71,7 @@ export class Limiter {
     this.#limits = {
       default: create('default'),
       login: create('login'),
+      recovery: create('recovery'),
       autosave: create('autosave'),
       pings: create('pings'),
       reports: create('reports'),

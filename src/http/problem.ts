@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { PackError } from '../buffer/packer.ts';
+import { PackError } from '../buffer/pack-buffer.ts';
 import { ValueTakenError } from '../buffer/reservations.ts';
 import { StaleVersionError } from '../buffer/write-buffer.ts';
 import { WriteRefusedError } from '../buffer/writer.ts';
@@ -22,7 +22,6 @@ import { StoreUnavailableError } from '../stores/circuit-breaker.ts';
 
 /** When a client may try again while Redis or a database is away, seconds (DOMAIN §0). */
 export const RETRY_AFTER: Readonly<Record<string, string>> = Object.freeze({ 'Retry-After': '5' });
-const retryLater = { headers: RETRY_AFTER };
 
 interface ForeignError {
   name?: string;
@@ -56,7 +55,7 @@ export function toAppError(error: unknown): AppError {
     return new WriteRefusedByStoreError({ detail: message, errors, members: { reason: code } });
   }
   if (error instanceof PackError) return new ValidationError({ detail: error.message, cause: error });
-  if (error instanceof StoreUnavailableError) return new DatabaseUnavailableError({ ...retryLater, cause: error });
+  if (error instanceof StoreUnavailableError) return new DatabaseUnavailableError({ cause: error });
   const { name = '', message = '', type, code } = (error ?? {}) as ForeignError;
   switch (type) {
     case 'entity.parse.failed':
@@ -72,14 +71,14 @@ export function toAppError(error: unknown): AppError {
   }
   if (error instanceof URIError)
     return new MalformedRequestError({ detail: 'the path is not well encoded', cause: error });
-  if (REDIS_FULL.test(message)) return new BufferFullError({ ...retryLater, cause: error });
-  if (REDIS_AWAY.test(name + message)) return new BufferUnavailableError({ ...retryLater, cause: error });
+  if (REDIS_FULL.test(message)) return new BufferFullError({ cause: error });
+  if (REDIS_AWAY.test(name + message)) return new BufferUnavailableError({ cause: error });
   const isDatabaseError = /Knex|Mongo/.test(name) || (typeof code === 'string' && /^([0-9A-Z]{5}|E[A-Z]+)$/.test(code));
   if (
     (isDatabaseError || /unable to acquire a connection|connection terminated/i.test(message)) &&
     classifyPostgresError(error) === 'unavailable'
   ) {
-    return new DatabaseUnavailableError({ ...retryLater, cause: error });
+    return new DatabaseUnavailableError({ cause: error });
   }
   return new InternalError({ cause: error });
 }

@@ -1,7 +1,8 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Actor, ScopeCode } from '../lib/actor.ts';
 import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { RequestContext } from '../lib/route.ts';
+import type { RepeatableRequest, RequestContext } from '../lib/route.ts';
 
 export interface ContextParts {
   params: unknown;
@@ -10,7 +11,7 @@ export interface ContextParts {
   actor: Actor | undefined;
   scope: readonly ScopeCode[];
   ifMatch: number | undefined;
-  idempotencyKey: string | undefined;
+  repeatable: RepeatableRequest | undefined;
   requestId: string;
   ip: string;
   userAgent: string;
@@ -18,6 +19,8 @@ export interface ContextParts {
   now: Date;
   /** Ids of a request that may be repeated; random ones without. */
   newId: (() => string) | undefined;
+  headers: IncomingHttpHeaders;
+  confirm: () => Promise<unknown>;
 }
 
 /** One request as its handler sees it. A class, so that what few handlers use costs nothing until it is used. */
@@ -27,7 +30,7 @@ export class Context implements RequestContext {
   readonly body: unknown;
   readonly scope: readonly ScopeCode[];
   readonly ifMatch: number | undefined;
-  readonly idempotencyKey: string | undefined;
+  readonly repeatable: RepeatableRequest | undefined;
   readonly requestId: string;
   readonly ip: string;
   readonly userAgent: string;
@@ -35,6 +38,8 @@ export class Context implements RequestContext {
   readonly newId: () => string;
   readonly #actor: Actor | undefined;
   readonly #log: Logger;
+  readonly #headers: IncomingHttpHeaders;
+  readonly #confirm: () => Promise<unknown>;
   #ownLog: Logger | undefined;
 
   constructor(parts: ContextParts) {
@@ -43,7 +48,7 @@ export class Context implements RequestContext {
     this.body = parts.body;
     this.scope = parts.scope;
     this.ifMatch = parts.ifMatch;
-    this.idempotencyKey = parts.idempotencyKey;
+    this.repeatable = parts.repeatable;
     this.requestId = parts.requestId;
     this.ip = parts.ip;
     this.userAgent = parts.userAgent;
@@ -51,6 +56,8 @@ export class Context implements RequestContext {
     this.newId = parts.newId ?? newId;
     this.#actor = parts.actor;
     this.#log = parts.log;
+    this.#headers = parts.headers;
+    this.#confirm = parts.confirm;
   }
 
   get actor(): Actor {
@@ -61,5 +68,14 @@ export class Context implements RequestContext {
   get log(): Logger {
     this.#ownLog ??= this.#log.child({ requestId: this.requestId });
     return this.#ownLog;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#headers[name];
+    return typeof value === 'string' ? value : value?.[0];
+  }
+
+  async confirm(): Promise<void> {
+    await this.#confirm();
   }
 }

@@ -1,6 +1,7 @@
 import type Joi from 'joi';
 import type { FieldError } from '../errors/app-error.ts';
-import { MalformedRequestError, ValidationError } from '../errors/catalogue.ts';
+import { MalformedRequestError, UnprocessableError, ValidationError } from '../errors/catalogue.ts';
+import { RULE_BROKEN } from '../lib/joi.ts';
 
 /** Nothing in the API nests deeper. */
 const MOST_DEPTH = 12;
@@ -69,11 +70,20 @@ export function createValidator(schema: Joi.Schema | undefined, prefix: string):
       return NOTHING;
     };
   }
-  const strict = schema.required().prefs({ abortEarly: false, errors: { wrap: { label: false }, label: false } });
+  // Params, query and body are there unless their schema says by name that they need not be.
+  const isOptional = (schema.describe().flags as { presence?: string } | undefined)?.presence === 'optional';
+  const strict = (isOptional ? schema : schema.required()).prefs({
+    abortEarly: false,
+    errors: { wrap: { label: false }, label: false },
+  });
   return (value) => {
     const { error, value: parsed } = strict.validate(value);
-    if (error) throw new ValidationError({ errors: error.details.map((detail) => toFieldError(detail, prefix)) });
-    return parsed;
+    if (!error) return parsed;
+    const errors = error.details.map((detail) => toFieldError(detail, prefix));
+    // A rule counts once everything has the form it asks for.
+    throw error.details.every(({ type }) => type === RULE_BROKEN)
+      ? new UnprocessableError({ errors })
+      : new ValidationError({ errors });
   };
 }
 

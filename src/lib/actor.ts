@@ -36,6 +36,14 @@ export interface Child {
   canPay: boolean;
 }
 
+/** A class that somebody takes over for a day: T and H there, on that date only. */
+export interface Substitution {
+  classId: string;
+  className: string;
+  /** School date. */
+  onDate: string;
+}
+
 /** What a person's roles reach: the rows behind the scopes T, H, O and C (DOMAIN §1). */
 export interface Scopes {
   academicYear: { id: string; name: string } | null;
@@ -46,6 +54,8 @@ export interface Scopes {
   teaches: readonly TaughtSubject[];
   /** H */
   homerooms: readonly ClassRef[];
+  /** T and H of single days, from the day the scopes were read on. Logins kept by an older program have none. */
+  substitutions?: readonly Substitution[];
   /** The student's own class. */
   ownClass: (ClassRef & { rollNo: number }) | null;
   /** C */

@@ -49,6 +49,12 @@ function formatWallClock(instant: Date, timezone: string): { date: string; time:
 /** @throws RangeError when the zone is not an IANA one */
 export const schoolDateOf = (instant: Date, timezone: string): string => wallClock(instant, timezone).date;
 
+/** A wall clock's minute in a zone, `YYYY-MM-DDTHH:MM`. @throws RangeError when the zone is not an IANA one */
+export function wallTimeOf(instant: Date, timezone: string): string {
+  const { date, time } = wallClock(instant, timezone);
+  return `${date}T${time}`;
+}
+
 /** Wall clock at school, `HH:MM`. */
 export const schoolTimeOf = (instant: Date, timezone: string): string => wallClock(instant, timezone).time;
 

@@ -11,8 +11,8 @@ export function decodeCursor(cursor: string | undefined): { value: unknown; id: 
     const [value, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [unknown, unknown];
     if (
       typeof id === 'string' &&
-      /^[0-9a-f-]{36}$/.test(id) &&
-      (typeof value === 'string' || typeof value === 'number')
+      /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) &&
+      (typeof value === 'number' || (typeof value === 'string' && value.isWellFormed() && !value.includes('\0')))
     )
       return { value, id };
   } catch {

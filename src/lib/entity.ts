@@ -2,7 +2,7 @@ import type Joi from 'joi';
 
 /** How one value is stored: drives the packed payload, the batch statement's casts and list comparisons. */
 export type Column =
-  | { type: 'uuid' | 'text' | 'int' | 'bigint' | 'boolean' | 'date' | 'timestamptz' | 'jsonb' }
+  | { type: 'uuid' | 'text' | 'int' | 'bigint' | 'boolean' | 'date' | 'timestamp' | 'timestamptz' | 'jsonb' }
   | { type: 'enum'; values: readonly string[] };
 
 export type Columns = Readonly<Record<string, Column>>;
@@ -17,6 +17,8 @@ export const bigint: Column = { type: 'bigint' };
 export const boolean: Column = { type: 'boolean' };
 export const date: Column = { type: 'date' };
 export const instant: Column = { type: 'timestamptz' };
+/** A wall clock's minute, `YYYYMMDDTHHMM`: without colons, so that it can be a part of a key. */
+export const wallMinute: Column = { type: 'timestamp' };
 export const json: Column = { type: 'jsonb' };
 export const oneOf = (...values: string[]): Column => ({ type: 'enum', values });
 
@@ -55,6 +57,11 @@ export interface PostgresSink {
   /** Where deletes are recorded; a tombstone keeps its row so that a late older batch cannot bring it back (I3). */
   softDelete?: string;
   refuse?: readonly RefusalRule[];
+  /**
+   * Documents only: writes for which it holds have lost their meaning meanwhile. They are left out with a line in the log,
+   * and count as stored. `when` sees `incoming` alone.
+   */
+  drop?: RefusalRule;
   /** Sheets: the table that takes the fields, keyed by the head's id and the field's own key. */
   fields?: {
     table: string;
@@ -90,6 +97,11 @@ export interface PostgresSink {
 export interface MongoSink {
   kind: 'mongo';
   collection: string;
+  /**
+   * What becomes of a document that is there: `replace` (unless told) takes its place; `first` leaves it as it is; `earliest`
+   * changes a document of another entity, each instant to the earlier of the two, and makes none.
+   */
+  merge?: 'replace' | 'first' | 'earliest';
 }
 
 export type Sink = PostgresSink | MongoSink;
@@ -118,6 +130,11 @@ export interface EntityDefinition {
   parents?: readonly ParentLink[];
   /** Pending writes can be listed by these columns without a scan (I4); they never change in a document's life. */
   relations?: readonly string[];
+  /**
+   * Documents are appended and never changed, and stand alone: those that one commit takes share a payload, at a fraction of
+   * the cost of one each. They become rows of their own, and each is refused by itself.
+   */
+  bundled?: boolean;
   /** Values that one document alone may hold; reserved in Redis until the row is stored (DESIGN §3.10). */
   uniques?: readonly string[];
   /** Rises when `columns` change their meaning; payloads of older shapes are lifted by `upcast`. */
@@ -158,6 +175,14 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
     if (sink.softDelete && columns[sink.softDelete]?.type !== 'timestamptz')
       fail(`column ${sink.softDelete} is not declared as an instant`);
   }
+  if (definition.bundled) {
+    if (definition.kind !== 'document') fail('only documents are bundled');
+    const { parents, relations, uniques } = definition;
+    if (parents ?? relations ?? uniques) fail('a bundled document has no parents, relations or unique values');
+    if (definition.lane === 'urgent' || definition.durability === 'committed') fail('bundled documents can wait');
+    // Keys of bundles begin with a character that no such value has, see src/buffer/keys.ts.
+    if (columns[key[0]!]!.type === 'text') fail('the key of a bundled document does not begin with a text');
+  }
   if (definition.kind === 'sheet' && definition.uniques) fail('a sheet has no unique values');
   if (definition.kind === 'sheet' && !fields) fail('a sheet declares its fields');
   if (fields && !fields.columns[fields.key]) fail(`field column ${fields.key} is not declared`);
@@ -174,6 +199,7 @@ export const keyOf = (entity: EntityDefinition, document: Document): string =>
 const KEY_PARTS: Partial<Record<Column['type'], RegExp>> = {
   uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
   date: /^\d{4}-\d{2}-\d{2}$/,
+  timestamp: /^\d{8}T\d{4}$/,
   int: /^\d{1,10}$/,
 };
 

@@ -1,3 +1,6 @@
+import type { Actor } from './actor.ts';
+import type { RequestContext } from './route.ts';
+
 /** What services tell each other (DOMAIN §6). */
 export type EventName =
   | 'auth.user.changed'
@@ -34,4 +37,41 @@ export interface DomainEvent extends NewEvent {
   /** Null for what no user did. */
   actorId: string | null;
   requestId: string | null;
+}
+
+const EVENT_VERSION = 1;
+
+/** What a request says happened, as it is delivered: a repeated request makes the same event again. */
+export const stampEvent = (
+  {
+    actor,
+    requestId,
+    now,
+    newId,
+  }: Pick<RequestContext, 'requestId' | 'now' | 'newId'> & { actor: Pick<Actor, 'userId'> },
+  event: NewEvent,
+): DomainEvent => ({
+  ...event,
+  id: newId(),
+  v: EVENT_VERSION,
+  at: now.toISOString(),
+  actorId: actor.userId,
+  requestId,
+});
+
+/** What the parts of an aggregate's id share: the first of them decides where its events are kept. */
+export const firstPartOf = (aggregateId: string): string => aggregateId.split(':', 1)[0]!;
+
+/** Who does something about events. It is declared by its service and run by workers. */
+export interface EventConsumer {
+  /** Its place in the events is kept under this name: never changed, never used for another. */
+  name: string;
+  /** SERVICES chooses by this name. */
+  service: string;
+  on: readonly EventName[];
+  /**
+   * Called for each event at least once, for those of one aggregate in order. What it throws makes it called again, later and
+   * later; while a database is away for as long as that lasts, otherwise until the event is given up and an admin sees it.
+   */
+  handle(event: DomainEvent): Promise<void>;
 }

@@ -40,6 +40,30 @@ export const isoInstant = Joi.string()
     },
   });
 
+/** The type of joi's error where a rule is broken, and the mark that the description knows such a schema by. */
+export const RULE_BROKEN = 'rule.broken';
+const RULE_MARK = 'isRule';
+
+/**
+ * A rule over several fields, which no schema can say. What breaks it is answered with 422 instead of 400.
+ *
+ * @param wrongWith says what is wrong, in words for whoever sent it
+ */
+export const withRule = <S extends Joi.Schema, V>(schema: S, wrongWith: (value: V) => string | undefined): S =>
+  schema
+    .custom((value: V, helpers) => {
+      const detail = wrongWith(value);
+      return detail === undefined ? value : helpers.error(RULE_BROKEN, { detail });
+    })
+    .messages({ [RULE_BROKEN]: '{{#detail}}' })
+    .meta({ jsonSchema: {}, [RULE_MARK]: true }) as S;
+
+/** @param described what `describe()` says of a schema, or a part of that @returns whether a rule is somewhere in it */
+export const hasRule = (described: unknown): boolean =>
+  typeof described === 'object' &&
+  described !== null &&
+  (RULE_MARK in described || Object.values(described).some(hasRule));
+
 export const pageLimit = Joi.number().integer().min(1).max(100).default(25);
 export const cursor = Joi.string().max(500);
 
@@ -50,6 +74,17 @@ export const view = (keys: Joi.SchemaMap): Joi.ObjectSchema => Joi.object(keys).
 
 /** A row as others name it. */
 export const reference = view({ id: uuid, name: Joi.string() });
+
+export const phone = Joi.string()
+  .trim()
+  .pattern(/^\+?[0-9 ()-]{4,32}$/, 'phone number')
+  .max(32);
+
+/** Any domain: a school's own may be known to nobody else. */
+export const email = Joi.string().email({ tlds: false }).max(254);
+
+/** A line of text: a name, a title. Neither empty nor only blanks. */
+export const line = (limit: number): Joi.StringSchema => Joi.string().trim().min(1).max(limit);
 
 /** A version in an answer; 0 where nothing was ever written. */
 export const version = Joi.number().integer().min(0);

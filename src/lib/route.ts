@@ -42,7 +42,18 @@ export type Capability =
 /** Who may call a route: anybody, anybody logged in, or those whose roles have a permission. */
 export type Access = 'public' | 'authenticated' | { readonly capability: Capability; readonly verb: Verb };
 
-export type RateLimitName = 'default' | 'login' | 'autosave' | 'pings' | 'reports' | 'imports';
+export type RateLimitName = 'default' | 'login' | 'recovery' | 'autosave' | 'pings' | 'reports' | 'imports';
+
+/** What a repeated request is known by. */
+export interface RepeatableRequest {
+  /** The Idempotency-Key, unique to its user. */
+  key: string;
+  method: string;
+  /** Without the query. */
+  path: string;
+  /** Of method, address and body: the same key with another request is a mistake of the client. */
+  hash: string;
+}
 
 /** What a handler gets: everything is checked by then. */
 export interface RequestContext<P = unknown, Q = unknown, B = unknown> {
@@ -55,7 +66,8 @@ export interface RequestContext<P = unknown, Q = unknown, B = unknown> {
   scope: readonly ScopeCode[];
   /** The version the client wants to replace (If-Match). */
   ifMatch?: number;
-  idempotencyKey?: string;
+  /** Set when the request came with an Idempotency-Key. */
+  repeatable?: RepeatableRequest;
   requestId: string;
   ip: string;
   userAgent: string;
@@ -65,17 +77,48 @@ export interface RequestContext<P = unknown, Q = unknown, B = unknown> {
   now: Date;
   /** A new UUIDv7. With an Idempotency-Key a repeated request gets the same ids in the same order, so its writes hit the same rows. */
   newId(): string;
+  /** A header that only few routes know. @param name in lower case */
+  header(name: string): string | undefined;
+  /**
+   * Looks again, now, at the login behind the request: for answers that go on after it was checked.
+   *
+   * @throws what the request would get if it came now: its token has expired, the login has ended
+   */
+  confirm(): Promise<void>;
+}
+
+/** The open end of an answer that goes on. */
+export interface OpenAnswer {
+  /** Sends a piece. A client that leaves too much of what was sent before unread is cut instead: memory stays bounded. */
+  write(text: string): void;
+  /** Ends the answer in order, after what was written. */
+  end(): void;
+  /** Called once when nobody is there any more, whoever hung up; at once when that is so already. */
+  onClose(listener: () => void): void;
+}
+
+/** A body that is sent piece by piece for as long as its reader stays, without the envelope. */
+export interface StreamBody {
+  contentType: string;
+  /** Called once the head of the answer is on its way. */
+  start(answer: OpenAnswer): void;
 }
 
 /** An answer without its envelope. */
 export interface Reply {
   status: number;
+  /** Sent instead of `data` and `meta`. */
+  stream?: StreamBody;
   data?: unknown;
+  /** What a repetition with the same Idempotency-Key gets in place of `data`, where that holds what must not be kept. */
+  repeatedData?: unknown;
   meta?: Record<string, unknown>;
   /** Version; sent as `ETag: "<version>"`. */
   etag?: number;
   location?: string;
   syncStatus?: 'buffered' | 'stored';
+  /** Sent as it is, instead of `data` and `meta` in their envelope. */
+  text?: { type: string; body: string };
   headers?: Readonly<Record<string, string>>;
 }
 
@@ -154,7 +197,7 @@ export function defineRoute<P = Record<string, never>, Q = Record<string, never>
   definition: RouteDefinition<P, Q, B>,
 ): Route {
   const { method, path, access } = definition;
-  if (!/^(\/:?[a-zA-Z0-9_-]+)+$/.test(path)) throw new Error(`route path ${path} must look like /homework/:id`);
+  if (!/^(\/:?[a-zA-Z0-9._-]+)+$/.test(path)) throw new Error(`route path ${path} must look like /homework/:id`);
   const isRepeatable = method === 'POST' && access !== 'public';
   const route = {
     ...definition,

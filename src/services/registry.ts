@@ -1,9 +1,6 @@
-import type { Knex } from 'knex';
 import type { Db } from 'mongodb';
-import type { Engine } from '../engine.ts';
-import type { Clock } from '../lib/clock.ts';
 import type { EntityDefinition } from '../lib/entity.ts';
-import type { Log } from '../lib/log.ts';
+import type { EventConsumer } from '../lib/events.ts';
 import type { Route } from '../lib/route.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
@@ -14,21 +11,29 @@ import { AttendanceMarks } from './attendance/attendance-marks.ts';
 import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
 import { SheetService } from './attendance/sheet-service.ts';
-import type { AuthStore } from './auth/auth-store.ts';
+import { createCalendar } from './calendar/calendar.ts';
+import { eventRsvpEntity } from './calendar/event-rsvp.entity.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
 import { createHomeworkRoutes } from './homework/homework.routes.ts';
+import { HomeworkFiles } from './homework/homework-files.ts';
 import { HomeworkService } from './homework/homework-service.ts';
 import { HomeworkStore } from './homework/homework-store.ts';
 import { homeworkSubmissionEntity } from './homework/homework-submission.entity.ts';
 import { SubmissionService } from './homework/submission-service.ts';
+import { notificationEntity, notificationReadEntity } from './notifications/notification.entity.ts';
+import type { NotificationService } from './notifications/notification-service.ts';
+import { createNotifications } from './notifications/notifications.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
 import { Files } from './school/files.ts';
-import { createSchoolRoutes } from './school/school.routes.ts';
-import type { School } from './school/school.ts';
+import { createSchoolCore, type SchoolCoreDeps } from './school/school-core.ts';
+import type { OpenStreams } from './stream/open-streams.ts';
+import { createStreamRoutes } from './stream/stream.routes.ts';
+import { type AccountDeps, createAccounts } from './users/accounts.ts';
+import { WriteThrough } from './write-through.ts';
 
 /** Every buffered entity of the school; the engine is handed this list and imports no service. */
 export const entities: readonly EntityDefinition[] = [
@@ -37,23 +42,35 @@ export const entities: readonly EntityDefinition[] = [
   attendanceEntity,
   activityLogEntity,
   profileEntity,
+  eventRsvpEntity,
+  notificationEntity,
+  notificationReadEntity,
 ];
 
-export interface ServiceDeps {
-  engine: Engine;
-  knex: Knex;
-  db: Db;
-  school: School;
-  authStore: AuthStore;
-  clock: Clock;
-  log: Log;
+export type ServiceDeps = Omit<AccountDeps, 'writes'> &
+  Pick<SchoolCoreDeps, 'objects' | 'clock'> & {
+    db: Db;
+    streams: OpenStreams;
+    /** Secrets that sign tokens, the newest first. */
+    secrets: readonly Uint8Array[];
+  };
+
+export interface Services {
+  routes: Route[];
+  consumers: EventConsumer[];
+  /** What jobs of queues ask services to do. */
+  jobs: { runImport: ReturnType<typeof createSchoolCore>['runImport'] };
+  notifications: NotificationService;
 }
 
-/** Builds the services and gathers their routes. */
-export function createServices({ engine, knex, db, school, authStore }: ServiceDeps): { routes: Route[] } {
+/** Builds the services and gathers their routes, what they do about events, and what they do for jobs. */
+export function createServices(deps: ServiceDeps): Services {
+  const { engine, knex, db, school, authStore, streams, secrets } = deps;
   const { buffer, writer, reader, cache } = engine;
   const activity = new ActivityLog({ buffer, writer, db });
+  const writes = new WriteThrough({ knex, activity });
   const files = new Files(knex);
+
   const homeworkStore = new HomeworkStore({ knex, cache });
   const homework = new HomeworkService({ buffer, writer, reader, store: homeworkStore, school, files, activity });
   const submissions = new SubmissionService({
@@ -65,19 +82,44 @@ export function createServices({ engine, knex, db, school, authStore }: ServiceD
     files,
     activity,
   });
+  const homeworkFiles = new HomeworkFiles({ buffer, store: homeworkStore, homework, submissions });
   const sheets = new SheetService({ buffer, writer, reader, school, activity });
   const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
-  const reports = new AttendanceReports({ marks, school });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
-  const operations = new OperationsService({ engine, activity });
+
+  const accounts = createAccounts({ ...deps, writes });
+  const core = createSchoolCore({
+    ...deps,
+    files,
+    readers: {
+      homework: (viewer, fileId) => homeworkFiles.mayReadGiven(viewer, fileId),
+      submission: (viewer, fileId) => homeworkFiles.mayReadHandedIn(viewer, fileId),
+      // Pictures of people stand beside their names, which everybody here sees.
+      avatar: async () => true,
+    },
+    activity,
+    writes,
+  });
+  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
+  const told = createNotifications({ ...deps, homework, submissions, sheets, activity });
   return {
     routes: [
-      ...createProfileRoutes({ profiles }),
-      ...createSchoolRoutes({ school }),
+      ...accounts.routes,
+      ...createProfileRoutes({ profiles, users: accounts.users }),
+      ...core.routes,
       ...createHomeworkRoutes({ homework, submissions }),
-      ...createAttendanceRoutes({ sheets, reports }),
+      ...createAttendanceRoutes({ sheets, reports: new AttendanceReports({ marks, school }) }),
+      ...calendar.routes,
       ...createActivityLogRoutes({ activity }),
-      ...createOperationsRoutes({ operations, entities: entities.map(({ name }) => name) }),
+      ...createOperationsRoutes({
+        operations: new OperationsService({ engine, activity }),
+        entities: entities.map(({ name }) => name),
+      }),
+      ...told.routes,
+      ...createStreamRoutes({ streams }),
     ],
+    consumers: told.consumers,
+    jobs: { runImport: core.runImport },
+    notifications: told.notifications,
   };
 }

@@ -5,10 +5,10 @@ import type { School } from './school/school.ts';
 /** The rows that a caller's scopes reach, as ids that lists and checks use; `all` reaches everything. */
 export interface Reach {
   all: boolean;
-  /** T: class-subjects taught, and their classes. */
+  /** T: class-subjects taught, and their classes; those of a class that is taken over today, too. */
   taught: ReadonlySet<string>;
   taughtClasses: ReadonlySet<string>;
-  /** H: homeroom classes. */
+  /** H: homeroom classes, and those taken over today. */
   homerooms: ReadonlySet<string>;
   /** T and H: classes whose students may be seen. */
   ledClasses: ReadonlySet<string>;
@@ -40,10 +40,10 @@ const union = (a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<stri
 export async function reachOf(
   actor: Pick<Actor, 'scopes'>,
   scope: readonly ScopeCode[],
-  school: Pick<School, 'classSubjects'>,
+  school: Pick<School, 'classSubjects' | 'today'>,
 ): Promise<Reach> {
   if (scope.includes('A')) return EVERYTHING;
-  const { teaches, homerooms: led, ownClass, studentId, children } = await actor.scopes();
+  const { teaches, homerooms: led, substitutions = [], ownClass, studentId, children } = await actor.scopes();
   const taught = new Set<string>();
   const taughtClasses = new Set<string>();
   const homerooms = new Set<string>();
@@ -56,6 +56,15 @@ export async function reachOf(
     }
   }
   if (scope.includes('H')) for (const { id } of led) homerooms.add(id);
+  if (substitutions.length > 0) {
+    const today = await school.today();
+    const covered = new Set(substitutions.filter(({ onDate }) => onDate === today).map(({ classId }) => classId));
+    if (scope.includes('H')) for (const id of covered) homerooms.add(id);
+    if (scope.includes('T') && covered.size > 0) {
+      for (const id of covered) taughtClasses.add(id);
+      for (const { id, classId } of await school.classSubjects()) if (covered.has(classId)) taught.add(id);
+    }
+  }
   if (scope.includes('O')) {
     if (studentId) students.add(studentId);
     if (ownClass) followedClasses.add(ownClass.id);

@@ -1,12 +1,13 @@
 import type { Knex } from 'knex';
 import { StaleVersionError } from '../buffer/write-buffer.ts';
 import { TakenError } from '../errors/catalogue.ts';
-import type { NewEvent } from '../lib/events.ts';
+import { type NewEvent, stampEvent } from '../lib/events.ts';
 import type { RequestContext } from '../lib/route.ts';
+import { onceOnly } from '../stores/postgres/once-only.ts';
 import { addToOutbox } from '../stores/postgres/outbox.ts';
-import type { Activity, ActivityLog } from './activity-log/activity-log.ts';
+import type { Activity, ActivityLog, ActivityOrigin } from './activity-log/activity-log.ts';
 
-export type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
+export type Caller = ActivityOrigin & Pick<RequestContext, 'repeatable'>;
 
 /** What a change works with; everything it does through this stands or falls together. */
 export interface Change {
@@ -21,7 +22,6 @@ export interface Change {
 export type UniquePointers = Readonly<Record<string, string>>;
 
 const UNIQUE_VIOLATION = '23505';
-const EVENT_VERSION = 1;
 
 /**
  * Changes of rows that are committed before they are answered (mode T of DOMAIN §0): one transaction for the rows and the
@@ -37,7 +37,8 @@ export class WriteThrough {
   }
 
   /**
-   * Runs a change in a transaction; nothing of it stays when it throws.
+   * Runs a change in a transaction; nothing of it stays when it throws. A request with an Idempotency-Key runs it once,
+   * also when its answer was lost: its result is kept beside the rows, so it must be plain JSON.
    *
    * @param uniques what a broken unique constraint is called in the request
    * @throws TakenError naming the field of a value that another row has; whatever the change throws
@@ -47,21 +48,18 @@ export class WriteThrough {
       return await this.#knex.transaction(async (knex) => {
         const events: NewEvent[] = [];
         const lines: Activity[] = [];
-        const result = await change({
-          knex,
-          emit: (event) => void events.push(event),
-          record: (line) => void lines.push(line),
-        });
+        const effect = () =>
+          change({
+            knex,
+            emit: (event) => void events.push(event),
+            record: (line) => void lines.push(line),
+          });
+        const result = await (caller.repeatable
+          ? onceOnly(knex, caller.actor.userId, caller.repeatable, effect)
+          : effect());
         await addToOutbox(
           knex,
-          events.map((event) => ({
-            ...event,
-            id: caller.newId(),
-            v: EVENT_VERSION,
-            at: caller.now.toISOString(),
-            actorId: caller.actor.userId,
-            requestId: caller.requestId,
-          })),
+          events.map((event) => stampEvent(caller, event)),
         );
         // Before the commit: a change that cannot be noted does not happen.
         await Promise.all(lines.map((line) => this.#activity.record(caller, line)));

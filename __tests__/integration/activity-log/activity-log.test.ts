@@ -97,6 +97,27 @@ describe('activity log', () => {
     expect(await linesOf(`entity=${id}&from=2025-09-11T00:00:00Z`)).toEqual([]);
   });
 
+  it('shows admins a pending line by itself, and counts lines, not the entries that they share', async () => {
+    await school.sync();
+    const given = await Promise.all(Array.from({ length: 8 }, () => give()));
+    const { entities } = (await admin('GET', '/admin/buffer')).body.data;
+    expect(entities).toEqual(
+      expect.arrayContaining([expect.objectContaining({ entity: 'activity_log', dirty: 8, failed: 0 })]),
+    );
+    const [line] = await linesOf(`entity=${given[3]!.id}`);
+    const shown = (await admin('GET', `/admin/buffer/activity_log/${line!.id}`)).body.data;
+    expect(shown).toMatchObject({
+      key: line!.id,
+      state: 'dirty',
+      bundle: expect.stringMatching(/^\+[0-9a-f-]{36}\.\d+$/),
+      parts: [{ document: { id: line!.id, entity: { type: 'homework', id: given[3]!.id } } }],
+    });
+    expect((await admin('GET', `/admin/buffer/activity_log/${encodeURIComponent(shown.bundle)}`)).status).toBe(200);
+    const run = await school.sync();
+    expect(run.entities).toContainEqual(expect.objectContaining({ entity: 'activity_log', taken: 8, stored: 8 }));
+    expect((await admin('GET', `/admin/buffer/activity_log/${line!.id}`)).status).toBe(404);
+  });
+
   it('I8 has one line for a request that was sent twice', async () => {
     const { id } = await give({ 'idempotency-key': 'log-1' });
     await give({ 'idempotency-key': 'log-1' });

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { PackError } from '../../../src/buffer/packer.ts';
+import { PackError } from '../../../src/buffer/pack-buffer.ts';
 import { StaleVersionError } from '../../../src/buffer/write-buffer.ts';
 import { MissingUpcastError } from '../../../src/engine.ts';
 import { defineEntity, text } from '../../../src/lib/entity.ts';

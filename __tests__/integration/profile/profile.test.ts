@@ -94,7 +94,8 @@ describe('own profile', () => {
     for (const body of [
       {},
       { prefs: {} },
-      { login: 'root' },
+      { roles: ['admin'] },
+      { login: 'r' },
       { prefs: { theme: 'dark' } },
       { phone: 'call me' },
       { locale: 5 },

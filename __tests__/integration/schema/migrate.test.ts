@@ -46,9 +46,10 @@ describe('migrations', () => {
 
   it('run although a process died while it held the lock row', async () => {
     await migrate(database.url);
-    await knex.raw(
-      'DELETE FROM knex_migrations WHERE id = (SELECT max(id) FROM knex_migrations); DROP TABLE leave_requests',
-    );
+    const last = (await migrationNames()).at(-1)!;
+    const { down } = (await import(`../../../migrations/${last}`)) as Knex.Migration;
+    await down!(knex);
+    await knex.raw('DELETE FROM knex_migrations WHERE name = ?', [last]);
     await knex('knex_migrations_lock').update({ is_locked: 1 });
     const [missing] = (await migrationStatus(database.url)).pending;
     expect(await migrate(database.url)).toEqual([missing]);

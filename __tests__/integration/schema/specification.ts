@@ -30,9 +30,22 @@ export const SPECIFICATION: Readonly<Record<string, string>> = {
   subjects: 'code, name, is_elective; UQ(code)',
   class_subjects:
     'class_id→classes, subject_id→subjects, staff_id→staff, weights jsonb, +v; UQ(class_id, subject_id), IX(staff_id)',
+  timetable_slots:
+    'class_id→classes, weekday int2, period_no int2, class_subject_id→class_subjects, starts_at time, ends_at time; UQ(class_id, weekday, period_no)',
+  teacher_substitutions:
+    'class_id→classes, on_date date, absent_staff_id→staff, staff_id→staff, granted_by→users; UQ(class_id, on_date, absent_staff_id), IX(staff_id, on_date)',
   files:
     "owner_user_id→users, purpose∈(homework,submission,avatar,report,receipt,import), bucket, object_key, file_name, mime, size_bytes int8, sha256?, status∈(pending,ready,rejected,deleted), +t; UQ(object_key), IX(created_at) WHERE status = 'pending'",
   school_days: 'PK(on_date), on_date date, academic_year_id→academic_years, is_open, reason?, event_id?',
+  events:
+    'title, description?, kind∈(event,holiday,exam,meeting,closure), is_all_day, start_local timestamp, duration_min int4, tz, rrule?, starts_at, last_ends_at?, is_school_closed, is_skip_closed, location?, split_from_id?, status∈(draft,published,cancelled), created_by→users, +t, +v, +d; IX(starts_at, last_ends_at), IX(kind)',
+  event_exceptions:
+    'PK(event_id, occurrence_local), event_id→events^, occurrence_local timestamp, action∈(cancelled,changed), new_start_local timestamp?, new_duration_min int4?, new_title?, +t',
+  event_audiences:
+    'event_id→events^, kind∈(school,role,class,user), role∈(admin,principal,teacher,student,parent,accountant,storekeeper,driver)?, class_id→classes?, user_id→users?; UQ(event_id, kind, role, class_id, user_id) NULLS NOT DISTINCT, IX(class_id), IX(user_id)',
+  event_rsvps:
+    'PK(event_id, occurrence_local, user_id), event_id→events^, occurrence_local timestamp, user_id→users, answer∈(yes,no,maybe), note?, answered_at, +v, +d',
+  calendar_feeds: 'PK(user_id), user_id→users^, epoch int4=1, +t',
   outbox_events:
     'seq int8, name, aggregate_id text, payload jsonb, created_at=now(), published_at?; UQ(seq), IX(seq) WHERE published_at IS NULL',
   flush_failures:
@@ -65,9 +78,13 @@ export const CHECKS: Readonly<Record<string, readonly string[]>> = {
   academic_years: ['ends_on > starts_on'],
   terms: ['ends_on >= starts_on'],
   classes: ['grade >= 1 AND grade <= 12', 'capacity > 0'],
+  timetable_slots: ['weekday >= 1 AND weekday <= 7', 'period_no >= 1 AND period_no <= 12'],
   enrollments: ['ends_on >= starts_on'],
   files: ['size_bytes >= 1 AND size_bytes <= 26214400'],
   homework: ['late_until_at >= due_at'],
+  events: ['duration_min > 0'],
+  event_exceptions: ['new_duration_min > 0'],
+  calendar_feeds: ['epoch > 0'],
   attendance_entries: ['minutes_late >= 1 AND minutes_late <= 240'],
   leave_requests: ['to_on >= from_on'],
 };

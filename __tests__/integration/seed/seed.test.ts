@@ -59,9 +59,14 @@ describe('demo seed', () => {
       attendance_entries: 8_973,
       attendance_sheets: 360,
       auth_tokens: 0,
+      calendar_feeds: 0,
       class_subjects: 32,
       classes: 4,
       enrollments: 101,
+      event_audiences: 38,
+      event_exceptions: 0,
+      event_rsvps: 0,
+      events: 37,
       files: 1_023,
       flush_failures: 0,
       guardians: 155,
@@ -80,7 +85,9 @@ describe('demo seed', () => {
       student_guardians: 191,
       students: 100,
       subjects: 14,
+      teacher_substitutions: 0,
       terms: 3,
+      timetable_slots: 176,
       user_roles: 270,
       user_sessions: 0,
       users: 269,
@@ -293,6 +300,17 @@ describe('demo seed', () => {
     [
       'weights that are not 100 %',
       'SELECT 1 FROM class_subjects WHERE (SELECT sum(value::int) FROM jsonb_each_text(weights)) <> 10000',
+    ],
+    [
+      'a teacher in two classes at once',
+      `SELECT 1 FROM timetable_slots t JOIN class_subjects c ON c.id = t.class_subject_id
+       GROUP BY c.staff_id, t.weekday, t.period_no HAVING count(*) > 1`,
+    ],
+    [
+      'a lesson of another class, or one that begins before the last ends',
+      `SELECT 1 FROM timetable_slots t JOIN class_subjects c ON c.id = t.class_subject_id WHERE c.class_id <> t.class_id
+         OR EXISTS (SELECT 1 FROM timetable_slots n WHERE n.class_id = t.class_id AND n.weekday = t.weekday
+                    AND n.period_no > t.period_no AND n.starts_at < t.ends_at)`,
     ],
     [
       'an id that was made after its row (UUIDv7)',

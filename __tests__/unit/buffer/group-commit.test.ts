@@ -23,7 +23,7 @@ function createGate() {
     put: (_keys: readonly string[], [packed]: readonly Buffer[]) =>
       new Promise<number[]>((resolve, reject) => commits.push({ writes: packed!.length, resolve, reject })),
   } as unknown as BufferScripts;
-  const group = new GroupCommit(scripts, ['clock', 'counters', 'resolved'], (writes) =>
+  const group = new GroupCommit(scripts, ['clock', 'counters', 'resolved', 'events'], 'channel', (writes) =>
     committed.push(writes.map(({ key }) => key)),
   );
   return { group, commits, committed };
@@ -35,19 +35,19 @@ describe('group commit', () => {
   it('writes that come while as many as may be are on their way go together in the next, in order', async () => {
     const { group, commits, committed } = createGate();
     const first: Promise<number>[] = [];
-    for (const key of ['1', '2', '3', '4']) {
+    for (const key of ['1', '2', '3']) {
       first.push(group.put(write(key)));
       await oneMore();
     }
-    expect(commits).toHaveLength(4);
+    expect(commits).toHaveLength(3);
     const rest = ['b', 'c', 'd'].map((key) => group.put(write(key)));
     await oneMore();
-    expect(commits).toHaveLength(4);
+    expect(commits).toHaveLength(3);
     commits[0]!.resolve([1]);
     expect(await first[0]).toBe(1);
     await oneMore();
-    expect(commits).toHaveLength(5);
-    commits[4]!.resolve([5, 6, 7]);
+    expect(commits).toHaveLength(4);
+    commits[3]!.resolve([5, 6, 7]);
     expect(await Promise.all(rest)).toEqual([5, 6, 7]);
     expect(committed).toEqual([['1'], ['b', 'c', 'd']]);
   });
@@ -113,5 +113,50 @@ describe('group commit', () => {
     commits[0]!.resolve([1]);
     await Promise.all([written, drained]);
     expect(isDrained).toBe(true);
+  });
+
+  it('asks for a write when its commit is put together; one that takes longer comes in a later commit', async () => {
+    const { group, commits, committed } = createGate();
+    let made = '';
+    let finish: (write: BufferWrite) => void = () => {};
+    const results = [
+      group.put(() => {
+        made = 'joined';
+        return write('a');
+      }),
+      group.put(() => new Promise<BufferWrite>((resolve) => (finish = resolve))),
+      group.put(write('c')),
+    ];
+    const drained = group.drain();
+    expect(made).toBe('');
+    await oneMore();
+    expect([made, commits.length]).toEqual(['joined', 1]);
+    commits[0]!.resolve([1, 3]);
+    await oneMore();
+    expect(committed).toEqual([['a', 'c']]);
+    finish(write('b'));
+    await oneMore();
+    await oneMore();
+    commits[1]!.resolve([2]);
+    expect(await Promise.all(results)).toEqual([1, 2, 3]);
+    await drained;
+  });
+
+  it('a write that cannot be made fails alone', async () => {
+    const { group, commits } = createGate();
+    const bad = group.put(() => {
+      throw new Error('cannot be made');
+    });
+    const late = group.put(() => Promise.reject(new Error('could not be made')));
+    const good = group.put(write('a'));
+    const outcomes = Promise.allSettled([bad, late]);
+    await oneMore();
+    commits[0]!.resolve([1]);
+    expect(await good).toBe(1);
+    expect((await outcomes).map((outcome) => (outcome as PromiseRejectedResult).reason.message)).toEqual([
+      'cannot be made',
+      'could not be made',
+    ]);
+    await group.drain();
   });
 });

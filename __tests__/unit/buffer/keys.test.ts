@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BUCKETS, BufferKeys } from '../../../src/buffer/keys.ts';
+import { BUCKETS, BufferKeys, bundleKey } from '../../../src/buffer/keys.ts';
 import { keyOf, keyParts } from '../../../src/lib/entity.ts';
-import { clubEntity, clubMemberEntity, eventLogEntity, rollEntity } from '../../support/test-entities.ts';
+import { clubEntity, clubMemberEntity, eventLogEntity, rollEntity, scanEntity } from '../../support/test-entities.ts';
 
 const keys = new BufferKeys('p', 6);
 
@@ -18,6 +18,11 @@ describe('placement', () => {
           const { bucket, field } = keys.place(entity, key);
           expect(keys.keyAt(entity, bucket, field!)).toBe(key);
         }
+        const bundle = bundleKey(a, (b.charCodeAt(0) % 100) + 1);
+        const { bucket, field } = keys.place(scanEntity, bundle);
+        expect(keys.keyAt(scanEntity, bucket, field!)).toBe(bundle);
+        const single = keys.place(scanEntity, a);
+        expect(keys.keyAt(scanEntity, single.bucket, single.field!)).toBe(a);
         const sheet = `${a}:2031-05-05`;
         expect(keys.keyAt(rollEntity, keys.place(rollEntity, sheet).bucket, Buffer.from('#'))).toBe(sheet);
       }),

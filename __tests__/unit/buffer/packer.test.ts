@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PackError, Packer } from '../../../src/buffer/packer.ts';
+import { PackError } from '../../../src/buffer/pack-buffer.ts';
+import { Packer } from '../../../src/buffer/packer.ts';
 import type { ColumnWriter } from '../../../src/lib/column-writer.ts';
 import {
   bigint,
@@ -51,6 +52,23 @@ class Collector implements ColumnWriter {
 }
 
 describe('packer', () => {
+  it('knows the bytes of a document as JSON', () => {
+    const documents = fc.oneof(
+      documentOf(columns),
+      fc.record({
+        title: fc.string({ unit: 'binary' }),
+        body: fc.constantFrom('a "b"', 'c\\d', 'é\t', '\u{1f600}', '\u007f'),
+      }),
+    );
+    fc.assert(
+      fc.property(documents, (document) => {
+        const expected = Buffer.byteLength(JSON.stringify(document));
+        expect(packer.pack(document).jsonBytes).toBe(Object.keys(document).length === 0 ? 1 : expected);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('gives back every document: unicode, nulls, absent columns, dates from 1900 to 9999, all safe integers', () => {
     fc.assert(
       fc.property(documentOf(columns), (document) => void expect(roundTrip(document)).toEqual(document)),

@@ -116,6 +116,36 @@ describe('cache', () => {
     expect((await old).value).toBe('old');
   });
 
+  it('drops the answers of a group together, stamped ones too', async () => {
+    const specs = [
+      { name: 'member1', group: 'all', ttlSeconds: 60 },
+      { name: 'member2', group: 'all', stamp: 4, ttlSeconds: 60 },
+    ];
+    const sources = () =>
+      Promise.all(specs.map(async (spec) => (await cache.get({ ...spec, load: async () => 1 })).source));
+    expect(await sources()).toEqual(['loader', 'loader']);
+    expect(await sources()).toEqual(['cache', 'cache']);
+    await cache.drop('all');
+    expect(await sources()).toEqual(['loader', 'loader']);
+  });
+
+  it('keeps nothing of a group behind a fence: neither what was there nor what is loaded meanwhile', async () => {
+    const spec = { name: 'fenced', group: 'fence', ttlSeconds: 60 };
+    const { load, started, answer } = gate<string>();
+    const before = cache.get({ ...spec, load });
+    await started(1);
+    await cache.fence('fence');
+    answer('before the change');
+    await before;
+    const during = await cache.get({ ...spec, load: async () => 'during the change' });
+    // Nothing drops it again: the process that changed it is gone.
+    const after = await cache.get({ ...spec, load: async () => 'after the change' });
+    expect([during.value, after.value]).toEqual(['during the change', 'after the change']);
+    expect(await redis.ttl(`${keyOf('fence')}:fence`)).toBeGreaterThan(0);
+    await redis.del(`${keyOf('fence')}:fence`); // its time is over
+    expect((await cache.get({ ...spec, load: async () => 'later' })).source).toBe('loader');
+  });
+
   it('keeps nothing while there is no room', async () => {
     const full = new Cache({ redis, keyOf, ttlSeconds: DEFAULT_SECONDS, mayStore: () => false });
     await full.get({ name: 'full', ttlSeconds: 60, load: async () => 1 });

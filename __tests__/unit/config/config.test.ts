@@ -78,8 +78,21 @@ describe('configuration', () => {
     [{ REDIS_URL: 'redis://a:1,redis://b:1' }, 'REDIS_URL names several servers: set REDIS_CLUSTER=true'],
     [{ REDIS_URL: ' , ' }, 'REDIS_URL names no server'],
     [{ REDIS_POOL_SIZE: '3', BUFFER_SHARDS: '2' }, 'REDIS_POOL_SIZE must not exceed BUFFER_SHARDS'],
+    [{ S3_ENDPOINT: 'http://localhost:9000' }, 'S3_BUCKET is needed with the other S3 settings'],
+    [{ S3_BUCKET: 'school', S3_ACCESS_KEY_ID: 'k' }, 'S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY go together'],
   ])('refuses settings that contradict each other: %o', (env, problem) => {
     expect(problemsOf({ ...needed, ...env })).toEqual([problem]);
+  });
+
+  it('keeps files in a bucket where one is named, else in DATA_DIR', () => {
+    expect(loadConfig({ ...needed, DATA_DIR: '/data' }).objects).toEqual({ folder: '/data/objects', s3: undefined });
+    expect(loadConfig({ ...needed, S3_BUCKET: 'school', S3_PATH_STYLE: 'true' }).objects.s3).toEqual({
+      bucket: 'school',
+      endpoint: undefined,
+      region: 'us-east-1',
+      credentials: undefined,
+      isPathStyle: true,
+    });
   });
 
   it('takes several nodes of a cluster', () => {

@@ -30,7 +30,7 @@ describe('defineRoute', () => {
     ).toThrow(/Idempotency-Key/);
   });
 
-  it.each(['x', '/x/', '/x//y', '/x?y', '/*', '/x/:'])('refuses the path %s', (path) => {
+  it.each(['x', '/x/', '/x y', '/x//y', '/x?y', '/*', '/x/:'])('refuses the path %s', (path) => {
     expect(() => defineRoute({ ...base, method: 'GET', path })).toThrow(/must look like/);
   });
 

@@ -72,7 +72,11 @@ describe('full demo school', () => {
     });
     const count = Object.fromEntries(data.map(([table, rows]) => [table, rows.length]));
     expect(count).toMatchObject({ students: 2_000, guardians: 3_100, classes: 60, subjects: 14, class_subjects: 480 });
+    expect(count).toMatchObject({ timetable_slots: 2_640 });
     expect(count).toMatchObject({ homework: 1_440, attendance_sheets: 5_400, staff: 120 + 2 + 4 + 4 + 2 + 25 });
+    expect(count).toMatchObject({ events: 160 });
+    const events = data.find(([table]) => table === 'events')![1];
+    expect(events.filter(({ rrule }) => rrule !== null)).toHaveLength(30);
     const about = { attendance_entries: 180_000, homework_submissions: 44_000, homework_grades: 40_000, files: 20_000 };
     for (const [table, size] of Object.entries(about)) expect(Math.abs(count[table]! / size - 1)).toBeLessThan(0.05);
     const ids = data.flatMap(([table, rows]) => rows.filter(({ id }) => id).map(({ id }) => `${table}:${id}`));

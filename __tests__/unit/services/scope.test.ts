@@ -12,6 +12,7 @@ const classSubject = (id: string, classId: string): ClassSubject => ({
   staffId: 'x',
 });
 const school = {
+  today: async () => '2025-09-10',
   classSubjects: async () => [
     classSubject('cs1', 'c1'),
     classSubject('cs2', 'c1'),
@@ -58,6 +59,25 @@ describe('row scopes', () => {
       ledClasses: ['c2'],
       classSubjects: ['cs3'],
     });
+  });
+
+  it('a substitute holds T and H of a class on its date only', async () => {
+    const covering = (onDate: string): Scopes => ({
+      ...scopes,
+      substitutions: [{ classId: 'c3', className: '', onDate }],
+    });
+    const reachOn = (onDate: string, ...codes: ScopeCode[]) =>
+      reachOf({ scopes: async () => covering(onDate) }, codes, school);
+    const today = await reachOn('2025-09-10', 'T', 'H');
+    expect([...today.taught].sort()).toEqual(['cs1', 'cs4']);
+    expect([...today.homerooms].sort()).toEqual(['c2', 'c3']);
+    expect(reaches(today, 'ledClasses', 'c3')).toBe(true);
+    for (const day of ['2025-09-09', '2025-09-11']) {
+      const other = await reachOn(day, 'T', 'H');
+      expect(reaches(other, 'classes', 'c3')).toBe(false);
+      expect(reaches(other, 'taught', 'cs4')).toBe(false);
+    }
+    expect(reaches(await reachOn('2025-09-10', 'C'), 'ledClasses', 'c3')).toBe(false);
   });
 
   it('C reaches the children, and of their class only what concerns them', async () => {

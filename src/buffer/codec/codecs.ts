@@ -1,13 +1,16 @@
 import { constants, deflateRawSync, inflateRawSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import * as mongoZstd from '@mongodb-js/zstd';
-import lz4 from 'lz4-napi';
 import snappy from 'snappy';
+import { compress, decompress } from './lz4.ts';
 
 /** Compresses the texts of one document; `dictionary` is the entity's, possibly empty. */
 export interface Codec {
   /** Stored with each payload (4 bits), so it never changes its meaning. */
   id: number;
   name: string;
+  /** Its `encode` gives a promise, and reads the texts after it has returned. */
+  isAsync?: boolean;
+  /** What it returns may be a view that the next call writes over. */
   encode(texts: Buffer, dictionary: Buffer): Buffer | Promise<Buffer>;
   decode(data: Buffer, dictionary: Buffer): Buffer;
 }
@@ -30,18 +33,15 @@ const snappyCodec: Codec = {
 const lz4Codec: Codec = {
   id: 2,
   name: 'lz4',
-  encode: (texts, dictionary) => lz4.compressSync(texts, dictionary),
-  decode: (data, dictionary) => {
-    // The library allocates what the first four bytes say before it looks further: up to 4 GiB for a damaged payload.
-    if (data.length < 4 || data.readUInt32LE(0) > MAX_TEXT_BYTES) throw new Error('not an lz4 payload');
-    return lz4.uncompressSync(data, dictionary);
-  },
+  encode: compress,
+  decode: (data, dictionary) => decompress(data, dictionary, MAX_TEXT_BYTES),
 };
 
 /** Asynchronous, on the thread pool: for large payloads that would hold up the event loop. */
 const zstd: Codec = {
   id: 3,
   name: 'zstd',
+  isAsync: true,
   encode: (texts) => mongoZstd.compress(texts, 3),
   decode: (data) => zstdDecompressSync(data, { maxOutputLength: MAX_TEXT_BYTES }),
 };
@@ -80,10 +80,10 @@ const MIN_TEXT_BYTES = 12;
 /** Up to here, `auto` takes lz4: a tenth of deflate's time each way, for some twenty bytes more. */
 const SMALL_TEXT_BYTES = 256;
 /** From here on, `auto` takes zstd: its window needs no dictionary and it runs off the main thread. */
-const LARGE_TEXT_BYTES = 8192;
+export const LARGE_TEXT_BYTES = 8192;
 
-/** Chooses the codec for one run of texts. */
-export type CodecChoice = (textBytes: number) => Codec;
+/** Chooses the codec for one run of texts. @param isBundle texts of several documents, much alike */
+export type CodecChoice = (textBytes: number, isBundle?: boolean) => Codec;
 
 /** @param algorithm a value of REDIS_COMPRESSION_ALGORITHM */
 export function chooseCodec(algorithm: string, isEnabled = true): CodecChoice {
@@ -91,9 +91,10 @@ export function chooseCodec(algorithm: string, isEnabled = true): CodecChoice {
   const fixed = byName.get(algorithm);
   if (fixed) return (textBytes) => (textBytes < MIN_TEXT_BYTES ? none : fixed);
   if (algorithm !== 'auto') throw new Error(`unknown compression algorithm ${algorithm}`);
-  return (textBytes) => {
+  return (textBytes, isBundle = false) => {
     if (textBytes < MIN_TEXT_BYTES) return none;
-    if (textBytes <= SMALL_TEXT_BYTES) return lz4Codec;
+    // Where texts repeat each other, lz4 finds most of it.
+    if (textBytes <= SMALL_TEXT_BYTES || (isBundle && textBytes < LARGE_TEXT_BYTES)) return lz4Codec;
     return textBytes < LARGE_TEXT_BYTES ? deflateDictionary : zstd;
   };
 }

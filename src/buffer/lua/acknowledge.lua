@@ -8,7 +8,7 @@
 --   copies in s (0 none), 6 is sheet (0/1), 7 packed (src/buffer/byte-writer.ts), a bucket after another:
 --   position of the bucket, bucket, number of entries, then field, version, writes, key, number of relations and
 --   their `column:value` for each. Keys made of a prefix lie in the same slot as KEYS.
--- Returns {entries cleared, children waiting for some parent in this shard}
+-- Returns {documents and fields cleared, children waiting for some parent in this shard}
 
 if redis.replicate_commands then redis.replicate_commands() end
 -- A full Redis refuses a script whose first write may need memory, and lets one finish that has begun to write.
@@ -18,6 +18,8 @@ local entity, resolution, warm_prefix, relation_prefix, warm_ttl = ARGV[1], ARGV
 local is_sheet, packed, at = ARGV[6] == '1', ARGV[7], 1
 local cleared, raw, stored = 0, 0, 0
 local released = {}
+-- Commands that take fields out of relations: one a relation, which many documents of a batch share.
+local unlisted = {}
 
 local function resolve(key)
   local record = redis.call('HGET', KEYS[3], key)
@@ -53,7 +55,7 @@ while at <= #packed do
       local newest = read_version(entry)
       if newest == ack.version then
         gone[#gone + 1] = ack.field
-        cleared = cleared + 1
+        cleared = cleared + read_documents(entry)
         raw = raw + read_raw_bytes(entry)
         stored = stored + #entry
         local state = read_state(entry)
@@ -61,11 +63,16 @@ while at <= #packed do
         if is_sheet then
           if state ~= 0 then was_parked = true end
         else
-          for _, relation in ipairs(ack.relations) do redis.call('HDEL', relation, ack.field) end
+          for _, relation in ipairs(ack.relations) do
+            local command = unlisted[relation] or { 'HDEL', relation }
+            command[#command + 1] = ack.field
+            unlisted[relation] = command
+          end
           if state ~= 0 then resolve(ack.key) end
           local warm = warm_prefix .. bucket .. ':' .. ack.field
           if warm_ttl == 0 or string.byte(entry, 1) % 2 == 1 then
-            redis.call('DEL', warm)
+            -- nobody reads a bundle by its key
+            if not is_bundle(entry) then redis.call('DEL', warm) end
           else
             redis.call('SET', warm, entry, 'EX', warm_ttl)
           end
@@ -96,6 +103,7 @@ while at <= #packed do
   end
 end
 
+for _, command in pairs(unlisted) do redis.call(unpack(command)) end
 for _ in pairs(released) do redis.call('HINCRBY', KEYS[1], 'waiting', -1) end
 if cleared > 0 then
   redis.call('HINCRBY', KEYS[1], entity .. ':entries', -cleared)

@@ -46,6 +46,15 @@ local function read_writes(entry)
   return (struct.unpack('>I2', string.sub(entry, 15, 16)))
 end
 
+local function is_bundle(bytes)
+  return #bytes > 0 and string.byte(bytes, 1) >= 128
+end
+
+-- Documents in an entry: more than one in a bundle only (src/buffer/bundle.ts)
+local function read_documents(entry)
+  return is_bundle(entry) and read_writes(entry) or 1
+end
+
 local function read_raw_bytes(entry)
   if is_damaged(entry) then return 0 end
   return (struct.unpack('>I3', string.sub(entry, 17, 19)))

@@ -5,11 +5,14 @@
 -- waiting entry becomes dirty again and its failure record moves to the resolved list as superseded; a prefix that
 -- says failed (a repair) keeps it set aside as it is, and is refused when nothing is set aside any more. All or nothing a
 -- write; a refused write does not touch its neighbours.
--- KEYS: 1 clock, 2 counters, 3 resolved, then those that ARGV refers to by position
+-- A bundle (src/buffer/bundle.ts) is always new and counts for all its documents, by the first byte of its payload.
+-- Events of a write join the shard's events with it, and whoever delivers them is told.
+-- KEYS: 1 clock, 2 counters, 3 resolved, 4 events, then those that ARGV refers to by position
 -- ARGV: 1 the writes, packed one after another (src/buffer/byte-writer.ts):
 --   positions of bucket, dirty and failed key, entity, bucket, key, relation member (empty: a sheet), base version
---   (0 none), If-Match (-1 none), numbers of relations and entries, positions of the relations,
---   then field, prefix, raw bytes and payload of each entry
+--   (0 none), If-Match (-1 none), numbers of relations, entries and events, positions of the relations,
+--   then field, prefix, raw bytes and payload of each entry, then each event as JSON
+--   2 channel that is told of events
 -- Returns an array, a number a write: the version, or minus the current version when If-Match is stale
 --   or what it repairs is gone.
 
@@ -22,6 +25,7 @@ local clock = tonumber(redis.call('GET', KEYS[1]) or '0')
 local results = {}
 local entries_new, raw_delta, stored_delta = {}, {}, {}
 local packed, at = ARGV[1], 1
+local has_events = false
 
 local function current_version(bucket_key, fields, is_sheet, base)
   local current = base
@@ -33,9 +37,10 @@ local function current_version(bucket_key, fields, is_sheet, base)
 end
 
 while at <= #packed do
-  local bucket_at, dirty_at, failed_at, entity, bucket, key, member, base, if_match, relation_count, count
-  bucket_at, dirty_at, failed_at, entity, bucket, key, member, base, if_match, relation_count, count, at =
-    struct.unpack('>I2I2I2I2c0I2c0I2c0I2c0ddBI2', packed, at)
+  local bucket_at, dirty_at, failed_at, entity, bucket, key, member, base, if_match, relation_count, count,
+    event_count
+  bucket_at, dirty_at, failed_at, entity, bucket, key, member, base, if_match, relation_count, count,
+    event_count, at = struct.unpack('>I2I2I2I2c0I2c0I2c0I2c0ddBI2B', packed, at)
   local bucket_key, dirty_key, failed_key = KEYS[bucket_at], KEYS[dirty_at], KEYS[failed_at]
   local is_sheet = member == ''
   local relations = {}
@@ -50,6 +55,10 @@ while at <= #packed do
     put.field, put.prefix, put.raw, put.payload, at = struct.unpack('>I2c0c4I3I4c0', packed, at)
     fields[i] = put.field
     puts[i] = put
+  end
+  local events = {}
+  for i = 1, event_count do
+    events[i], at = struct.unpack('>I4c0', packed, at)
   end
 
   local refused = nil
@@ -86,7 +95,8 @@ while at <= #packed do
         raw_delta[entity] = (raw_delta[entity] or 0) - read_raw_bytes(old)
         stored_delta[entity] = (stored_delta[entity] or 0) - #old
       else
-        entries_new[entity] = (entries_new[entity] or 0) + 1
+        if is_bundle(put.prefix) then writes = string.byte(put.payload, 1) end
+        entries_new[entity] = (entries_new[entity] or 0) + writes
       end
       if first < oldest then oldest = first end
       local entry = write_entry(put.prefix, version, math.ceil((write_ms - first) / 1000), writes, put.raw, put.payload)
@@ -117,6 +127,10 @@ while at <= #packed do
         end
       end
     end
+    for _, event in ipairs(events) do
+      redis.call('XADD', KEYS[4], '*', 'event', event)
+      has_events = true
+    end
     results[#results + 1] = version
   end
 end
@@ -125,4 +139,5 @@ redis.call('SET', KEYS[1], string.format('%.0f', clock))
 for entity, delta in pairs(entries_new) do redis.call('HINCRBY', KEYS[2], entity .. ':entries', delta) end
 for entity, delta in pairs(raw_delta) do redis.call('HINCRBY', KEYS[2], entity .. ':raw', delta) end
 for entity, delta in pairs(stored_delta) do redis.call('HINCRBY', KEYS[2], entity .. ':stored', delta) end
+if has_events then redis.call('PUBLISH', ARGV[2], KEYS[4]) end
 return results

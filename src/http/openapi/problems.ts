@@ -1,6 +1,7 @@
 import type { ErrorKind } from '../../errors/app-error.ts';
 import * as catalogue from '../../errors/catalogue.ts';
 import type { EntityDefinition } from '../../lib/entity.ts';
+import { hasRule } from '../../lib/joi.ts';
 import type { Route } from '../../lib/route.ts';
 import { type HeaderName, headerRefs } from './headers.ts';
 import type { JsonSchema } from './joi-description.ts';
@@ -54,13 +55,14 @@ export const takesIfMatch = ({ mode, method }: Route): boolean => (mode === 'T' 
 
 /** Codes a route can answer with: its own, and those that follow from what it is. */
 export function codesOf(route: Route, entity?: EntityDefinition): string[] {
-  const { access, body, mode, idempotency, errors = [] } = route;
+  const { access, query, body, mode, idempotency, errors = [] } = route;
   return [
     ...ALWAYS,
     ...STORES,
     ...(access === 'public' ? [] : [...LOGIN, 'NOT_FOUND']),
     ...(typeof access === 'object' ? ['FORBIDDEN'] : []),
     ...(body ? BODY : []),
+    ...([query, body].some((schema) => hasRule(schema?.describe())) ? ['RULE_BROKEN'] : []),
     ...(mode === 'B' ? BUFFERED : []),
     ...(mode === 'B' || mode === 'T' ? ['FLUSH_PENDING'] : []),
     ...(entity?.uniques ? ['TAKEN'] : []),

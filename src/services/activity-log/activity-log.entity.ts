@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { defineEntity, instant, json, text } from '../../lib/entity.ts';
+import { defineEntity, instant, json, text, uuid } from '../../lib/entity.ts';
 
 /** One line a change: who did what to what, and for grades, money and attendance what it was before and after. */
 export const activityLogEntity = defineEntity({
@@ -7,7 +7,7 @@ export const activityLogEntity = defineEntity({
   service: 'report',
   kind: 'document',
   columns: {
-    id: text,
+    id: uuid,
     at: instant,
     actor: json,
     service: text,
@@ -24,6 +24,7 @@ export const activityLogEntity = defineEntity({
   schema: Joi.object().unknown(),
   lane: 'bulk',
   durability: 'buffered',
+  bundled: true,
   sink: { kind: 'mongo', collection: 'activity_logs' },
   shape: 1,
   warmSeconds: 0,

@@ -2,6 +2,7 @@ import type { Db } from 'mongodb';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import type { Writer } from '../../buffer/writer.ts';
 import { isDatabaseAway } from '../../errors/driver-errors.ts';
+import type { Actor } from '../../lib/actor.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
 
@@ -16,6 +17,11 @@ export interface Activity {
   /** Grades, money and roles are kept for seven years. */
   isLongLived?: boolean;
 }
+
+/** Whom and which request a line names; a request that proves its user in another way than by a login has one as well. */
+export type ActivityOrigin = Pick<RequestContext, 'requestId' | 'ip' | 'now' | 'newId'> & {
+  actor: Pick<Actor, 'userId' | 'roles'>;
+};
 
 const DAY_MS = 86_400_000;
 const KEPT_DAYS = 400;
@@ -51,11 +57,8 @@ export class ActivityLog {
   }
 
   /** Appends a line; a request that is repeated with its Idempotency-Key appends the same line again. */
-  async record(
-    context: Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>,
-    activity: Activity,
-  ): Promise<void> {
-    const { actor, requestId, ip, now, newId } = context;
+  async record(origin: ActivityOrigin, activity: Activity): Promise<void> {
+    const { actor, requestId, ip, now, newId } = origin;
     const { service, action, entity, before, after, isLongLived } = activity;
     await this.#writer.put('activity_log', {
       id: newId(),

@@ -6,7 +6,7 @@ export interface DayFacts {
   on: string;
   today: string;
   /** Days from `on` to today, and `on` itself. */
-  days: readonly SchoolDay[];
+  days: readonly Omit<SchoolDay, 'eventId'>[];
   editWindowDays: number;
   /** Whether the term of that date is locked. */
   isTermLocked: boolean;

@@ -12,6 +12,7 @@ import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { LeavePart, RosterEntry, School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
 import { type AttendanceEntry, type AttendanceStatus, type SheetHead, sheetKey } from './attendance.entity.ts';
+import { savedEvents } from './attendance.events.ts';
 import { prefillOf, requireEditableDay, statusUnderLeave } from './attendance-rules.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'scope' | 'requestId' | 'ip' | 'now' | 'newId'>;
@@ -100,6 +101,12 @@ export class SheetService {
     });
   }
 
+  /** How a student is marked in the day's roll; undefined while unmarked. */
+  async statusOf(classId: string, on: string, studentId: string): Promise<AttendanceStatus | undefined> {
+    const found = await this.#deps.reader.getSheet('attendance', sheetKey(classId, on, 0));
+    return entriesOf(found).get(studentId)?.status;
+  }
+
   /**
    * Marks some students of a class, and with `rest` all others (AT2); each student keeps its own version (AT4).
    *
@@ -140,6 +147,7 @@ export class SheetService {
       writer.putSheet('attendance', key, head as unknown as Document, fields as unknown as Document[], {
         base: before.version,
         ...(ifMatch === undefined ? {} : { ifMatch }),
+        events: savedEvents(caller, input, fields, before.entries),
       }),
       activity.record(caller, {
         service: 'attendance',

@@ -1,18 +1,27 @@
-import { hash, verify } from '@node-rs/argon2';
-import { BadCredentialsError, SuspendedError } from '../../errors/catalogue.ts';
+import {
+  BadCredentialsError,
+  RefreshInvalidError,
+  RefreshReusedError,
+  SuspendedError,
+} from '../../errors/catalogue.ts';
 import type { Role } from '../../lib/actor.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Log } from '../../lib/log.ts';
 import { type AuthStore, FIRST_GENERATION } from './auth-store.ts';
 import { LOCK_SECONDS, type LoginGuard, lockedFor, MOST_FAILURES } from './login-guard.ts';
-import type { Sessions } from './sessions.ts';
+import { isPassword } from './passwords.ts';
+import type { SessionStore } from './session-store.ts';
+import type { Session, Sessions } from './sessions.ts';
 import { ACCESS_TOKEN_SECONDS, type Tokens } from './tokens.ts';
 
-export interface Login {
+export interface TokenPair {
   accessToken: string;
   refreshToken: string;
   /** Seconds the access token lives. */
   expiresIn: number;
+}
+
+export interface Login extends TokenPair {
   isPasswordTemporary: boolean;
   user: { id: string; login: string; name: string; roles: Role[] };
 }
@@ -25,27 +34,37 @@ export interface LoginOrigin {
 }
 
 /** A3: a login lasts this long without a refresh. */
-const SESSION_SECONDS = 30 * 86_400;
+const SESSION_MS = 30 * 86_400_000;
+/** A3: the generation just replaced is taken for so long: its successor may have been lost on the way. */
+const REPLACED_MS = 10_000;
+/** Copies of a login are at most as old; one that says it ends sooner is told that it goes on. */
+const COPY_MS = 2 * 86_400_000;
 /** What the column takes when the client's address is not known any more. */
 const NO_ADDRESS = '0.0.0.0';
 
-/** Logins (A1–A4). Refresh, password changes and administration join here later; sessions are stored as they need them. */
+/** Logins and their renewal (A2, A3). */
 export class AuthService {
   readonly #store: AuthStore;
+  readonly #logins: SessionStore;
   readonly #guard: LoginGuard;
   readonly #tokens: Tokens;
   readonly #sessions: Sessions;
   readonly #log: Log;
-  /** Checked for unknown logins, so that they take as long as known ones (A2). */
-  readonly #decoyHash: Promise<string>;
 
-  constructor(deps: { store: AuthStore; guard: LoginGuard; tokens: Tokens; sessions: Sessions; log: Log }) {
+  constructor(deps: {
+    store: AuthStore;
+    logins: SessionStore;
+    guard: LoginGuard;
+    tokens: Tokens;
+    sessions: Sessions;
+    log: Log;
+  }) {
     this.#store = deps.store;
+    this.#logins = deps.logins;
     this.#guard = deps.guard;
     this.#tokens = deps.tokens;
     this.#sessions = deps.sessions;
     this.#log = deps.log;
-    this.#decoyHash = hash(newId());
   }
 
   /**
@@ -61,8 +80,7 @@ export class AuthService {
     });
     const lockedMs = row?.lockedUntil ? Date.parse(row.lockedUntil) - now.getTime() : 0;
     if (lockedMs > 0) throw lockedFor(Math.ceil(lockedMs / 1000));
-    const isRight = await verify(row?.passwordHash ?? (await this.#decoyHash), password).catch(() => false);
-    if (!row?.passwordHash || !isRight) {
+    if (!(await isPassword(row?.passwordHash, password)) || !row) {
       // Not awaited: an unknown login has no row to note it in, and must not be told by its time.
       if (row) void this.#noteFailure(row.id, attempts, now);
       throw new BadCredentialsError();
@@ -75,16 +93,61 @@ export class AuthService {
       userId: row.id,
       ip: ip || NO_ADDRESS,
       userAgent,
-      expiresAt: new Date(now.getTime() + SESSION_SECONDS * 1000),
+      expiresAt: expiryOf(now),
       now,
     });
-    const { epoch, roles, name } = await this.#sessions.open(sid);
+    const session = await this.#sessions.open(sid, row.id);
     return {
-      accessToken: await this.#tokens.sign({ userId: row.id, sid, roles, epoch }, now.getTime()),
-      refreshToken: this.#tokens.signRefresh(sid, FIRST_GENERATION),
-      expiresIn: ACCESS_TOKEN_SECONDS,
+      ...(await this.#pairOf(sid, FIRST_GENERATION, session, now)),
       isPasswordTemporary: row.isPasswordTemporary,
-      user: { id: row.id, login: row.login, name, roles },
+      user: { id: row.id, login: row.login, name: session.name, roles: session.roles },
+    };
+  }
+
+  /**
+   * Renews a login (A3):
+   *
+   *   current generation             -> the next one; of several requests at once one raises it
+   *   the one before, within 10 s    -> the same next one
+   *   any older one                  -> somebody else has it: the login ends
+   *
+   * @throws RefreshInvalidError for a token that is not ours, and when the login has ended
+   * @throws RefreshReusedError when the token was used before
+   */
+  async refresh(token: string, now: Date): Promise<TokenPair> {
+    const { sid, generation } = this.#tokens.verifyRefresh(token);
+    const rotated = await this.#logins.rotate({ sid, generation, expiresAt: expiryOf(now), now });
+    if (!rotated) return this.#repeat(sid, generation, now);
+    const { userId, expiredAt } = rotated;
+    // A copy that is not told still tells the truth about everything else.
+    if (Date.parse(expiredAt) - now.getTime() < COPY_MS) await this.#sessions.forget(userId).catch(() => {});
+    return this.#renewed(sid, generation + 1, userId, now);
+  }
+
+  async #repeat(sid: string, generation: number, now: Date): Promise<TokenPair> {
+    const login = await this.#logins.find(sid, now);
+    if (!login || login.generation <= generation) throw new RefreshInvalidError();
+    const { userId } = login;
+    const isJustReplaced =
+      login.generation === generation + 1 && now.getTime() - Date.parse(login.rotatedAt) <= REPLACED_MS;
+    if (isJustReplaced) return this.#renewed(sid, login.generation, userId, now);
+    await this.#sessions.changing([userId], () => this.#logins.end({ userId, sid, reason: 'refresh_reused', now }));
+    this.#log.warn('a refresh token was used again; its login is ended', { userId, sid });
+    throw new RefreshReusedError();
+  }
+
+  async #renewed(sid: string, generation: number, userId: string, now: Date): Promise<TokenPair> {
+    const session = await this.#sessions.open(sid, userId);
+    if (!session.isActive) throw new RefreshInvalidError();
+    return this.#pairOf(sid, generation, session, now);
+  }
+
+  async #pairOf(sid: string, generation: number, session: Session, now: Date): Promise<TokenPair> {
+    const { userId, roles, epoch } = session;
+    return {
+      accessToken: await this.#tokens.sign({ userId, sid, roles, epoch }, now.getTime()),
+      refreshToken: this.#tokens.signRefresh(sid, generation),
+      expiresIn: ACCESS_TOKEN_SECONDS,
     };
   }
 
@@ -97,3 +160,5 @@ export class AuthService {
     }
   }
 }
+
+const expiryOf = (now: Date): Date => new Date(now.getTime() + SESSION_MS);

@@ -1,9 +1,10 @@
 import type { Knex } from 'knex';
-import type { Child, ClassRef, Role, Scopes, TaughtSubject } from '../../lib/actor.ts';
+import type { Child, ClassRef, Role, Scopes, Substitution, TaughtSubject } from '../../lib/actor.ts';
 
 export interface LoginRow {
   id: string;
   login: string;
+  email: string | null;
   passwordHash: string | null;
   status: 'invited' | 'active' | 'suspended' | 'archived';
   isPasswordTemporary: boolean;
@@ -35,7 +36,7 @@ export class AuthStore {
 
   async findLogin(login: string): Promise<LoginRow | undefined> {
     const result = await this.#knex.raw(
-      `SELECT id, login, password_hash AS "passwordHash", status, is_password_temporary AS "isPasswordTemporary", locked_until_at AS "lockedUntil"
+      `SELECT id, login, email, password_hash AS "passwordHash", status, is_password_temporary AS "isPasswordTemporary", locked_until_at AS "lockedUntil"
        FROM users WHERE lower(login) = lower(?)`,
       [login],
     );
@@ -68,6 +69,32 @@ export class AuthStore {
     ]);
   }
 
+  async findCredentials(userId: string): Promise<Pick<LoginRow, 'login' | 'passwordHash'>> {
+    const result = await this.#knex.raw('SELECT login, password_hash AS "passwordHash" FROM users WHERE id = ?', [
+      userId,
+    ]);
+    return result.rows[0];
+  }
+
+  /**
+   * A password of the user's own choice; who was invited becomes active by it.
+   *
+   * @param oldHash what it replaces, where that is known
+   * @returns whether it was set: not where another password came in between, nor for who may not log in
+   */
+  async setPassword(
+    knex: Knex.Transaction,
+    { userId, newHash, now, oldHash }: { userId: string; newHash: string; now: Date; oldHash?: string },
+  ): Promise<boolean> {
+    const result = await knex.raw(
+      `UPDATE users SET password_hash = :newHash, is_password_temporary = false, password_changed_at = :now, token_epoch = token_epoch + 1,
+         failed_logins = 0, locked_until_at = NULL, status = 'active', updated_at = :now
+       WHERE id = :userId AND status IN ('active', 'invited') AND (CAST(:oldHash AS text) IS NULL OR password_hash = :oldHash)`,
+      { userId, newHash, now, oldHash: oldHash ?? null },
+    );
+    return result.rowCount > 0;
+  }
+
   async findSession(sid: string): Promise<SessionRow | undefined> {
     const result = await this.#knex.raw(
       `SELECT s.user_id AS "userId", u.login, coalesce(st.full_name, p.full_name, g.full_name, u.login) AS name,
@@ -97,7 +124,7 @@ export class AuthStore {
 
   /** Rows behind the scopes T, H, O and C of DOMAIN §1. @param on school date */
   async findScopes(userId: string, on: string): Promise<Scopes> {
-    const [people, year, teaches, homerooms, ownClass, children] = await Promise.all([
+    const [people, year, teaches, homerooms, substitutions, ownClass, children] = await Promise.all([
       this.#knex.raw(
         `SELECT (SELECT id FROM staff WHERE user_id = :userId) AS "staffId",
                 (SELECT id FROM students WHERE user_id = :userId) AS "studentId",
@@ -117,6 +144,13 @@ export class AuthStore {
          JOIN academic_years y ON y.id = c.academic_year_id AND y.is_current
          WHERE st.user_id = ? ORDER BY c.grade, c.section`,
         [userId],
+      ),
+      // Those to come, too: a login that is kept over midnight has tomorrow's.
+      this.#knex.raw(
+        `SELECT t.class_id AS "classId", c.name AS "className", t.on_date AS "onDate"
+         FROM teacher_substitutions t JOIN staff st ON st.id = t.staff_id JOIN classes c ON c.id = t.class_id
+         WHERE st.user_id = :userId AND t.on_date >= :on ORDER BY t.on_date, c.grade, c.section`,
+        { userId, on },
       ),
       this.#knex.raw(
         `SELECT c.id, c.name, e.roll_no AS "rollNo" FROM enrollments e JOIN students p ON p.id = e.student_id JOIN classes c ON c.id = e.class_id
@@ -141,6 +175,7 @@ export class AuthStore {
       guardianId,
       teaches: teaches.rows as TaughtSubject[],
       homerooms: homerooms.rows as ClassRef[],
+      substitutions: substitutions.rows as Substitution[],
       ownClass: ownClass.rows[0] ?? null,
       children: (children.rows as (Omit<Child, 'class'> & { classId: string | null; className: string })[]).map(
         ({ classId, className, ...child }) => ({

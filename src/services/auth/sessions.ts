@@ -7,6 +7,7 @@ import {
   UnauthenticatedError,
 } from '../../errors/catalogue.ts';
 import type { Actor, Role, Scopes } from '../../lib/actor.ts';
+import type { Log } from '../../lib/log.ts';
 import type { AuthStore } from './auth-store.ts';
 import type { AccessClaims, Tokens } from './tokens.ts';
 
@@ -39,6 +40,8 @@ const RECHECK_MS = 1_000;
 const MOST_TOKENS = 20_000;
 
 const sessionKey = (sid: string): string => `session:${sid}`;
+/** Cache group of what is known of a user: logins, rights and profile go together (DOMAIN §7). */
+export const userGroup = (userId: string): string => `user:sessions:${userId}`;
 
 /**
  * Tells who sends a request. A verified token is remembered in the process, so that a request costs a look-up; the session
@@ -49,13 +52,21 @@ export class Sessions {
   readonly #cache: Cache;
   readonly #tokens: Tokens;
   readonly #schoolDate: () => Promise<string>;
+  readonly #log: Log;
   readonly #known = new LRUCache<string, Known>({ max: MOST_TOKENS });
 
-  constructor(deps: { store: AuthStore; cache: Cache; tokens: Tokens; schoolDate: () => Promise<string> }) {
+  constructor(deps: {
+    store: AuthStore;
+    cache: Cache;
+    tokens: Tokens;
+    schoolDate: () => Promise<string>;
+    log: Log;
+  }) {
     this.#store = deps.store;
     this.#cache = deps.cache;
     this.#tokens = deps.tokens;
     this.#schoolDate = deps.schoolDate;
+    this.#log = deps.log;
   }
 
   /** @throws UnauthenticatedError, InvalidTokenError, ExpiredTokenError, SessionEndedError */
@@ -67,17 +78,44 @@ export class Sessions {
     return nowMs - known.checkedAtMs < RECHECK_MS ? known.actor : this.#recheck(authorization, known, nowMs);
   }
 
-  /** Loads a new login, so that its first request finds it in Redis even if PostgreSQL is down by then. */
-  async open(sid: string): Promise<Session> {
-    const session = await this.#load(sid);
+  /** The same, but looks at the session now, however lately that was done: for connections that stay open. */
+  async confirm(authorization: string | undefined, nowMs: number): Promise<Actor> {
+    const known = this.#known.get(authorization ?? '');
+    if (!authorization || !known) return this.authenticate(authorization, nowMs);
+    if (known.claims.expiresAtMs <= nowMs) throw new ExpiredTokenError();
+    return this.#recheck(authorization, known, nowMs);
+  }
+
+  /** Loads a login, so that its next request finds it in Redis even if PostgreSQL is down by then. */
+  async open(sid: string, userId: string): Promise<Session> {
+    const session = await this.#load(sid, userId);
     if (!session) throw new SessionEndedError();
     return session;
   }
 
-  /** Forgets a login whose row or rights have changed; other processes follow within a second (A4). */
-  async forget(sid: string): Promise<void> {
-    for (const [token, { claims }] of this.#known.entries()) if (claims.sid === sid) this.#known.delete(token);
-    await this.#cache.drop(sessionKey(sid));
+  /**
+   * Changes rows that logins of these users rest on: status, roles, epoch, the logins themselves. Once the change is
+   * committed no process takes the old ones for longer than the second until its next look (A4). Copies in Redis are fenced
+   * off before, so that holds as well when Redis goes away in between; if it is away already, nothing is changed.
+   *
+   * @throws what Redis throws when it is away; what the change throws
+   */
+  async changing<T>(userIds: readonly string[], change: () => Promise<T>): Promise<T> {
+    await this.#cache.fence(...userIds.map(userGroup));
+    try {
+      return await change();
+    } finally {
+      await this.forget(...userIds).catch((error: unknown) => {
+        this.#log.warn('sessions are dropped by their fence only', { userIds, error });
+      });
+    }
+  }
+
+  /** Forgets what is known of users whose rows have changed, their logins, rights and profile; other processes follow within a second. */
+  async forget(...userIds: string[]): Promise<void> {
+    const changed = new Set(userIds);
+    for (const [token, { claims }] of this.#known.entries()) if (changed.has(claims.userId)) this.#known.delete(token);
+    await this.#cache.drop(...userIds.map(userGroup));
   }
 
   #recheck(authorization: string, known: Known, nowMs: number): Promise<Actor> {
@@ -91,7 +129,7 @@ export class Sessions {
     const claims = known?.claims ?? (await this.#verify(authorization, nowMs));
     let session: Session | null;
     try {
-      session = await this.#load(claims.sid);
+      session = await this.#load(claims.sid, claims.userId);
     } catch (error) {
       // Neither Redis nor PostgreSQL knows: who was let in a second ago may go on until the token expires.
       if (!known) throw error;
@@ -119,9 +157,10 @@ export class Sessions {
     return this.#tokens.verify(token, nowMs);
   }
 
-  async #load(sid: string): Promise<Session | null> {
+  async #load(sid: string, userId: string): Promise<Session | null> {
     const { value } = await this.#cache.get<Session | null>({
       name: sessionKey(sid),
+      group: userGroup(userId),
       ttlSeconds: SESSION_SECONDS,
       staleSeconds: STALE_SECONDS,
       load: async () => {

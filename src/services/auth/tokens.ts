@@ -1,7 +1,7 @@
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import type { SigningKey } from '../../config/index.ts';
-import { ExpiredTokenError, InvalidTokenError } from '../../errors/catalogue.ts';
+import { ExpiredTokenError, InvalidTokenError, RefreshInvalidError } from '../../errors/catalogue.ts';
 import type { Role } from '../../lib/actor.ts';
 
 /** What an access token says (A3). */
@@ -16,21 +16,31 @@ export interface AccessClaims {
 const ALGORITHM = 'HS256';
 const ISSUER = 'schools24';
 const REFRESH_KEY_BYTES = 32;
+/** sid, generation, mac; the generation fits its column. */
+const REFRESH_TOKEN = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([1-9]\d{0,8})\.([A-Za-z0-9_-]{43})$/;
 
 /** A3 */
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
+
+/** What a refresh token says. */
+export interface RefreshClaims {
+  sid: string;
+  generation: number;
+}
 
 /** Signs with the first key, verifies with all: a new key goes in front, an old one leaves when its tokens have expired. */
 export class Tokens {
   readonly #keys: Map<string, Uint8Array>;
   readonly #signing: SigningKey;
-  readonly #refreshKey: Buffer;
+  readonly #refreshKeys: readonly Buffer[];
 
   constructor(keys: readonly SigningKey[]) {
     this.#signing = keys[0]!;
     this.#keys = new Map(keys.map(({ id, secret }) => [id, secret]));
     // A key of its own: what signs one kind of token must not vouch for another.
-    this.#refreshKey = Buffer.from(hkdfSync('sha256', this.#signing.secret, '', 'refresh token', REFRESH_KEY_BYTES));
+    this.#refreshKeys = keys.map(({ secret }) =>
+      Buffer.from(hkdfSync('sha256', secret, '', 'refresh token', REFRESH_KEY_BYTES)),
+    );
   }
 
   sign({ userId, sid, roles, epoch }: Omit<AccessClaims, 'expiresAtMs'>, nowMs: number): Promise<string> {
@@ -47,7 +57,17 @@ export class Tokens {
   /** `sid.generation.mac` (A3): it proves itself, so nothing secret is stored. */
   signRefresh(sid: string, generation: number): string {
     const content = `${sid}.${generation}`;
-    return `${content}.${createHmac('sha256', this.#refreshKey).update(content).digest('base64url')}`;
+    return `${content}.${macOf(this.#refreshKeys[0]!, content).toString('base64url')}`;
+  }
+
+  /** @throws RefreshInvalidError when none of the keys has made it */
+  verifyRefresh(token: string): RefreshClaims {
+    const [, sid, generation, mac] = REFRESH_TOKEN.exec(token) ?? [];
+    if (!sid || !generation || !mac) throw new RefreshInvalidError();
+    const given = Buffer.from(mac, 'base64url');
+    const content = `${sid}.${generation}`;
+    if (!this.#refreshKeys.some((key) => timingSafeEqual(macOf(key, content), given))) throw new RefreshInvalidError();
+    return { sid, generation: Number(generation) };
   }
 
   /** @throws ExpiredTokenError, InvalidTokenError */
@@ -80,3 +100,5 @@ export class Tokens {
     }
   }
 }
+
+const macOf = (key: Buffer, content: string): Buffer => createHmac('sha256', key).update(content).digest();

@@ -13,6 +13,7 @@ import type { Files } from '../school/files.ts';
 import type { School } from '../school/school.ts';
 import { type Reach, reaches, reachOf, requireReach } from '../scope.ts';
 import type { Homework } from './homework.entity.ts';
+import { changeEvents } from './homework.events.ts';
 import { movedLateness, requireWindow } from './homework-rules.ts';
 import type { HomeworkStore } from './homework-store.ts';
 import type { HomeworkSubmission } from './homework-submission.entity.ts';
@@ -106,8 +107,8 @@ export class HomeworkService {
     const assignedOn = schoolDateOf(caller.now, await school.timezone());
     const groupId = class_subject_ids.length > 1 ? caller.newId() : null;
     const documents = class_subject_ids.map((classSubjectId, index): Homework => {
-      const staffId = ownerOf(classSubjectId);
-      if (staffId === undefined) {
+      const owner = ownerOf(classSubjectId);
+      if (owner === undefined) {
         throw new NotFoundError({
           errors: [{ pointer: `/class_subject_ids/${index}`, detail: 'is not a class-subject of yours' }],
         });
@@ -115,7 +116,7 @@ export class HomeworkService {
       return {
         id: caller.newId(),
         class_subject_id: classSubjectId,
-        staff_id: staffId,
+        staff_id: owner.staffId,
         group_id: groupId,
         ...fields,
         assigned_on: assignedOn,
@@ -126,8 +127,12 @@ export class HomeworkService {
         deleted_at: null,
       };
     });
+    const put = (homework: Homework) =>
+      writer.put('homework', homework as unknown as Document, {
+        events: changeEvents(caller, undefined, homework, ownerOf(homework.class_subject_id)!.classId),
+      });
     const [receipts] = await Promise.all([
-      Promise.all(documents.map((document) => writer.put('homework', document as unknown as Document))),
+      Promise.all(documents.map(put)),
       ...documents.map(({ id }) => activity.record(caller, activityOf('create', id))),
     ]);
     return documents.map((homework, index) => writtenView(homework, receipts[index]!));
@@ -222,8 +227,9 @@ export class HomeworkService {
     if (homework.max_x100 !== old.max_x100 && (await store.hasGrades(id))) {
       throw new HasGradesError({ errors: [{ pointer: '/max_x100', detail: 'is fixed once grades exist' }] });
     }
+    const events = changeEvents(caller, old, homework, await this.#classOf(homework));
     const [receipt] = await Promise.all([
-      writer.put('homework', homework as unknown as Document, { base: version, ifMatch: version }),
+      writer.put('homework', homework as unknown as Document, { base: version, ifMatch: version, events }),
       activity.record(caller, activityOf('update', id)),
     ]);
     if (changes.due_at !== undefined) await this.#moveLateness(homework, old.due_at);
@@ -241,11 +247,19 @@ export class HomeworkService {
     if (ifMatch !== undefined && ifMatch !== version) throw new StaleVersionError(version);
     if (await this.hasSubmissions(id)) throw new HasSubmissionsError('archive it instead');
     if (await store.hasGrades(id)) throw new HasGradesError('archive it instead');
+    const deleted = { ...homework, deleted_at: caller.now.toISOString() };
+    const events = changeEvents(caller, homework, deleted, await this.#classOf(homework));
+    const options = { base: version, ifMatch: version, isTombstone: true, events };
     const [receipt] = await Promise.all([
-      writer.put('homework', homework as unknown as Document, { base: version, ifMatch: version, isTombstone: true }),
+      writer.put('homework', homework as unknown as Document, options),
       activity.record(caller, activityOf('delete', id)),
     ]);
     return receipt;
+  }
+
+  /** For other services, which answer for who sees it. */
+  async find(id: string): Promise<Homework | undefined> {
+    return (await this.#deps.reader.get('homework', id))?.document as Homework | undefined;
   }
 
   /** H6 counts buffered submissions, too. */
@@ -255,15 +269,20 @@ export class HomeworkService {
   }
 
   /** Who answers for a new homework of a class-subject; undefined outside the caller's scope. */
-  async #owners({ actor, scope }: Caller): Promise<(classSubjectId: string) => string | undefined> {
+  async #owners({ actor, scope }: Caller): Promise<(classSubjectId: string) => Owner | undefined> {
     const { school } = this.#deps;
     const reach = await reachOf(actor, scope, school);
     if (reach.all) {
-      const staffOf = new Map((await school.classSubjects()).map(({ id, staffId }) => [id, staffId]));
-      return (id) => staffOf.get(id);
+      const owners = new Map((await school.classSubjects()).map((subject) => [subject.id, subject]));
+      return (id) => owners.get(id);
     }
-    const { staffId } = await actor.scopes();
-    return (id) => (staffId !== null && reach.taught.has(id) ? staffId : undefined);
+    const { staffId, teaches } = await actor.scopes();
+    const classOf = new Map(teaches.map(({ classSubjectId, classId }) => [classSubjectId, classId]));
+    return (id) => (staffId !== null && reach.taught.has(id) ? { staffId, classId: classOf.get(id)! } : undefined);
+  }
+
+  async #classOf({ class_subject_id }: Homework): Promise<string | undefined> {
+    return (await this.#deps.school.classSubjects()).find(({ id }) => id === class_subject_id)?.classId;
   }
 
   /** H5 */
@@ -301,6 +320,12 @@ export class HomeworkService {
       ifMatch: found.version,
     });
   }
+}
+
+/** Who answers for a class-subject's homework, and the class that gets it. */
+interface Owner {
+  staffId: string;
+  classId: string;
 }
 
 const activityOf = (verb: 'create' | 'update' | 'delete', id: string) => ({

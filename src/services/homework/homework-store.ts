@@ -28,6 +28,22 @@ export class HomeworkStore {
     return result.rows[0].found;
   }
 
+  /** Ids of the homework that a file was given with. */
+  async homeworkWith(fileId: string): Promise<string[]> {
+    const result = await this.#knex.raw('SELECT homework_id AS id FROM homework_files WHERE file_id = ?', [fileId]);
+    return (result.rows as { id: string }[]).map(({ id }) => id);
+  }
+
+  /** What a file was handed in with. */
+  async submissionsWith(fileId: string): Promise<{ homeworkId: string; studentId: string }[]> {
+    const result = await this.#knex.raw(
+      `SELECT s.homework_id AS "homeworkId", s.student_id AS "studentId"
+       FROM homework_submission_files f JOIN homework_submissions s ON s.id = f.submission_id WHERE f.file_id = ?`,
+      [fileId],
+    );
+    return result.rows;
+  }
+
   /** Grades of a homework by student; marks that are not released yet are for teachers only (H9). */
   async grades(homeworkId: string): Promise<Map<string, Grade>> {
     const { value } = await this.#cache.get<Grade[]>({

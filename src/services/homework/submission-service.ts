@@ -18,6 +18,7 @@ import { repeatUnlessAsked } from '../repeat.ts';
 import type { Files } from '../school/files.ts';
 import type { School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
+import { submittedEvent } from './homework.events.ts';
 import { latenessOf, revisedLateness, type SubmissionState, stateOf } from './homework-rules.ts';
 import type { HomeworkService, HomeworkView } from './homework-service.ts';
 import type { Grade, HomeworkStore } from './homework-store.ts';
@@ -131,6 +132,7 @@ export class SubmissionService {
         base,
         // A draft never replaces what was handed in meanwhile; two devices never overwrite each other unseen.
         ifMatch: ifMatch ?? base,
+        events: input.final ? [submittedEvent(caller, document)] : [],
       }),
       activity.record(caller, {
         service: 'homework',
@@ -161,6 +163,18 @@ export class SubmissionService {
     const { studentId } = await caller.actor.scopes();
     if (!studentId || !caller.scope.includes('O')) return null;
     return (await this.#find(caller, view, studentId)) ?? null;
+  }
+
+  /** Students who have handed in. */
+  async handedIn(homeworkId: string): Promise<Set<string>> {
+    const { items } = await this.#deps.reader.list({
+      entity: 'homework_submission',
+      relation: { column: 'homework_id', values: [homeworkId] },
+      where: [{ column: 'status', op: 'ne', value: 'draft' }],
+      sort: { column: 'saved_at', direction: 'asc' },
+      limit: MOST_STUDENTS,
+    });
+    return new Set(items.map(({ document }) => String(document.student_id)));
   }
 
   /** Every student of the class and where it stands (H7, H8). */

@@ -4,9 +4,10 @@ import type { SyncRun } from '../../../queues/sync-runs.ts';
 import { CODECS } from '../../buffer/codec/codecs.ts';
 import { type FailedWrite, parseFailedWriteId } from '../../buffer/failed-writes.ts';
 import { HEADER_BYTES } from '../../buffer/header.ts';
+import { isBundleKey } from '../../buffer/keys.ts';
 import type { Engine } from '../../engine.ts';
 import { NotFoundError, ValidationError } from '../../errors/catalogue.ts';
-import type { Document, EntityDefinition } from '../../lib/entity.ts';
+import { type Document, type EntityDefinition, isKeyOf, keyOf } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import { parseWriteId } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
@@ -73,14 +74,23 @@ export class OperationsService {
           .map(({ name }) => name)
           .join(', ')}`,
       );
-    const [write] = await buffer.fetch(entity.name, [key]).catch(() => []);
+    const [write] =
+      isKeyOf(entity, key) || isBundleKey(entity, key)
+        ? await buffer.fetch(entity.name, await buffer.entryKeys(entity.name, [key]))
+        : [];
     if (!write) throw new NotFoundError(`${entity.name} ${key} is not in the buffer`);
-    const parts = [...(write.head ? [['document', write.head] as const] : []), ...write.fields];
+    const { bundle } = write;
+    const bundled = bundle?.documents
+      .filter((document) => write.key === key || keyOf(entity, document) === key)
+      .map((document) => ['document', { header: bundle.header, document }] as const);
+    const parts = [...(bundled ?? []), ...(write.head ? [['document', write.head] as const] : []), ...write.fields];
     return {
       entity: entity.name,
       key,
       state: write.state,
       version: write.version,
+      /** Key of the entry that it shares with others; sizes and writes are those of all of them. */
+      bundle: bundle ? write.key : null,
       broken: write.broken ?? null,
       parts: parts.map(([name, { header, document }]) => ({
         name,
@@ -176,6 +186,10 @@ export class OperationsService {
     const entity = registry.get(record.entity);
     const [write] = await buffer.fetch(record.entity, [record.key]);
     if (!write) throw new NotFoundError();
+    if (isBundleKey(entity, record.key))
+      throw new ValidationError({
+        errors: [{ pointer: '/document', detail: 'several documents that cannot be read: discard them' }],
+      });
     const before = write.broken ? {} : (write.head?.document ?? {});
     const known = Object.fromEntries(
       entity.key.map((column, index) => [column, before[column] ?? record.key.split(':')[index]]),

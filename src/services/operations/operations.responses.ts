@@ -32,6 +32,8 @@ export const entryView = view({
   state: Joi.string().valid('dirty', 'failed', 'waiting'),
   version,
   broken: Joi.string().allow(null),
+  /** Key of the entry that it shares with others of the same commit. */
+  bundle: Joi.string().allow(null),
   parts: Joi.array().items(
     view({
       name: Joi.string(),

@@ -7,6 +7,7 @@ import type { RequestContext } from '../../lib/route.ts';
 import type { WriteReceipt } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { AuthStore } from '../auth/auth-store.ts';
+import { userGroup } from '../auth/sessions.ts';
 import type { Files } from '../school/files.ts';
 import { PREFS } from './profile.entity.ts';
 
@@ -110,6 +111,7 @@ export class ProfileService {
     const { value: stored } = await this.#cache.get({
       name: `user:profile:${userId}`,
       stamp: epoch,
+      group: userGroup(userId),
       ttlSeconds: PROFILE_SECONDS,
       staleSeconds: STALE_SECONDS,
       load: async () => (await this.#store.findContact(userId)) ?? null,

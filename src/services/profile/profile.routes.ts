@@ -1,7 +1,9 @@
 import Joi from 'joi';
 import { ROLES } from '../../lib/actor.ts';
 import { reference, uuid, view } from '../../lib/joi.ts';
-import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
+import { defineRoute, ok, type Route, stored, written } from '../../lib/route.ts';
+import { emailField, loginField } from '../users/user-fields.ts';
+import type { UserService } from '../users/user-service.ts';
 import { PREFS, prefsFields, profileFields } from './profile.entity.ts';
 import type { ProfileChanges, ProfileService } from './profile-service.ts';
 
@@ -28,7 +30,15 @@ const me = view({
   }),
 });
 
-export const createProfileRoutes = ({ profiles }: { profiles: ProfileService }): Route[] => [
+/** What identifies a user is committed before it is answered: it must be nobody else's. */
+interface OwnAccount {
+  login?: string;
+  email?: string | null;
+}
+
+const buffered = [...Object.keys(profileFields), 'prefs'];
+
+export const createProfileRoutes = ({ profiles, users }: { profiles: ProfileService; users: UserService }): Route[] => [
   defineRoute({
     method: 'GET',
     path: '/auth/me',
@@ -42,19 +52,35 @@ export const createProfileRoutes = ({ profiles }: { profiles: ProfileService }):
       return ok(data, { pending: isPending }, { etag: version });
     },
   }),
-  defineRoute<Record<string, never>, Record<string, never>, ProfileChanges>({
+  defineRoute<Record<string, never>, Record<string, never>, ProfileChanges & OwnAccount>({
     method: 'PATCH',
     path: '/auth/me',
     service: 'auth',
-    summary: "Change one's own profile",
+    summary: "Change one's own profile, or else one's login and e-mail address, which are stored at once",
     mode: 'B',
     access: { capability: 'own_profile', verb: 'w' },
-    body: Joi.object<ProfileChanges>({ ...profileFields, prefs: Joi.object(prefsFields).min(1) }).min(1),
+    body: Joi.object<ProfileChanges & OwnAccount>({
+      ...profileFields,
+      prefs: Joi.object(prefsFields).min(1),
+      login: loginField,
+      email: emailField,
+    })
+      .min(1)
+      // One request has one answer: stored, or accepted.
+      .without('login', buffered)
+      .without('email', buffered),
     entity: 'profile',
     response: me,
-    errors: ['VERSION_CONFLICT', 'FILE_NOT_READY', 'FILE_TYPE'],
+    errors: ['VERSION_CONFLICT', 'TAKEN', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
-      const { view, receipt } = await profiles.update(context, context.body, context.ifMatch);
+      const { login, email, ...changes } = context.body;
+      if (login !== undefined || email !== undefined) {
+        const { actor, ifMatch } = context;
+        const { user } = await users.update(context, actor.userId, { login, email }, ifMatch);
+        const { data, version } = await profiles.me({ actor: { ...actor, login: user.login, name: user.name } });
+        return stored(data, { version, meta: { pending: false, writes: [] } });
+      }
+      const { view, receipt } = await profiles.update(context, changes, context.ifMatch);
       return written(view.data, [receipt], { location: '/api/v1/auth/me' });
     },
   }),

@@ -1,23 +1,6 @@
 import type { Knex } from 'knex';
 import { FileNotReadyError, FileTypeError } from '../../errors/catalogue.ts';
-
-export type FilePurpose = 'homework' | 'submission' | 'avatar';
-
-const DOCUMENTS = [
-  'application/pdf',
-  'text/plain',
-  'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
-  'application/vnd.openxmlformats-officedocument.presentationml.presentation',
-  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
-];
-const IMAGES = ['image/jpeg', 'image/png', 'image/webp'];
-
-/** What each purpose takes (H5); the size is held by the table. */
-const TYPES: Record<FilePurpose, ReadonlySet<string>> = {
-  homework: new Set([...DOCUMENTS, ...IMAGES]),
-  submission: new Set([...DOCUMENTS, ...IMAGES]),
-  avatar: new Set(IMAGES),
-};
+import { TYPES, type UploadPurpose } from './file-types.ts';
 
 /** Uploaded files as other services refer to them. */
 export class Files {
@@ -33,7 +16,7 @@ export class Files {
    * @param pointer place of the list, or of the only id, in the request
    * @throws FileNotReadyError, FileTypeError naming each file
    */
-  async requireUsable(userId: string, purpose: FilePurpose, ids: readonly string[], pointer: string): Promise<void> {
+  async requireUsable(userId: string, purpose: UploadPurpose, ids: readonly string[], pointer: string): Promise<void> {
     if (ids.length === 0) return;
     const result = await this.#knex.raw(
       `SELECT id, mime FROM files WHERE id = ANY(?::uuid[]) AND owner_user_id = ? AND purpose = ? AND status = 'ready'`,

@@ -1,9 +1,21 @@
 import type { Knex } from 'knex';
 import type { DomainEvent } from '../../lib/events.ts';
 
-/** Adds events to the transaction that makes them true: they are sent if, and only if, it commits. */
+/** First key of the advisory locks below: `outb`. */
+const LOCK_SPACE = 0x6f75_7462;
+
+/**
+ * Adds events to the transaction that makes them true: they are sent if, and only if, it commits. Each aggregate is locked
+ * until then, so its events are numbered in the order in which they are committed.
+ */
 export async function addToOutbox(transaction: Knex.Transaction, events: readonly DomainEvent[]): Promise<void> {
   if (events.length === 0) return;
+  // In one order, so that two changes of the same aggregates cannot wait for each other.
+  await transaction.raw(
+    `SELECT pg_advisory_xact_lock(?, aggregate)
+     FROM (SELECT DISTINCT hashtext(id) AS aggregate FROM unnest(?::text[]) AS id ORDER BY 1) AS sorted`,
+    [LOCK_SPACE, events.map(({ aggregateId }) => aggregateId)],
+  );
   await transaction('outbox_events').insert(
     events.map(({ id, name, aggregateId, at, ...envelope }) => ({
       id,
@@ -13,4 +25,35 @@ export async function addToOutbox(transaction: Knex.Transaction, events: readonl
       created_at: at,
     })),
   );
+}
+
+interface OutboxRow {
+  id: string;
+  name: DomainEvent['name'];
+  aggregate_id: string;
+  payload: Omit<DomainEvent, 'id' | 'name' | 'aggregateId' | 'at'>;
+  created_at: string;
+}
+
+/**
+ * Events that nobody has sent yet, in order. A row whose transaction commits late is found by a later call, however many
+ * with higher numbers were sent before.
+ */
+export async function unsentEvents(knex: Knex, limit: number): Promise<DomainEvent[]> {
+  const { rows } = await knex.raw(
+    `SELECT id, name, aggregate_id, payload, created_at FROM outbox_events
+     WHERE published_at IS NULL ORDER BY seq LIMIT ?`,
+    [limit],
+  );
+  return (rows as OutboxRow[]).map(({ id, name, aggregate_id, payload, created_at }) => ({
+    id,
+    name,
+    aggregateId: aggregate_id,
+    at: created_at,
+    ...payload,
+  }));
+}
+
+export async function markSent(knex: Knex, ids: readonly string[]): Promise<void> {
+  await knex.raw('UPDATE outbox_events SET published_at = now() WHERE id = ANY(?::uuid[])', [ids as string[]]);
 }

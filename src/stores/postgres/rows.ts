@@ -31,6 +31,9 @@ const target = (entity: EntityDefinition): PostgresSink => {
 
 const names = (columns: readonly string[]): string => columns.map((name) => `"${name}"`).join(', ');
 
+/** As documents have a wall clock's minute. */
+const WALL_MINUTE = 'YYYYMMDD"T"HH24MI';
+
 /** Below the time after which clients and load balancers give up. */
 const TIMEOUT_MS = 20_000;
 
@@ -97,7 +100,12 @@ export class Rows {
   async #select(entity: EntityDefinition, { sql, bindings }: SqlPart, tail = ''): Promise<Row[]> {
     const { table, version, links } = target(entity);
     const columns = Object.keys(entity.columns);
-    const selected = columns.map((name) => (name === links?.column ? linksSql(table, links) : `"${name}"`));
+    const selected = columns.map((name) => {
+      if (name === links?.column) return linksSql(table, links);
+      return entity.columns[name]!.type === 'timestamp'
+        ? `to_char("${name}", '${WALL_MINUTE}') AS "${name}"`
+        : `"${name}"`;
+    });
     const result = await this.#knex
       .raw(`SELECT ${selected.join(', ')}, "${version}" FROM "${table}" WHERE ${sql} ${tail}`, bindings as Knex.Value[])
       .timeout(this.#timeoutMs);

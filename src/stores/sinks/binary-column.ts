@@ -13,6 +13,7 @@ const OIDS: Record<Column['type'], number> = {
   bigint: 20,
   boolean: 16,
   date: 1082,
+  timestamp: 1114,
   timestamptz: 1184,
   jsonb: 3802,
 };
@@ -35,6 +36,10 @@ export class BinaryValueError extends Error {
     this.code = code;
   }
 }
+
+/** A wall clock's minute `YYYYMMDDTHHMM` as if it were UTC, ms: how PostgreSQL counts a timestamp without a zone. */
+const wallMinuteMs = (text: string): number =>
+  Date.parse(text.replace(/^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})$/, '$1-$2-$3T$4:$5Z'));
 
 /** numeric_value_out_of_range */
 const OUT_OF_RANGE = '22003';
@@ -131,6 +136,9 @@ export class BinaryColumn implements ColumnWriter {
         return;
       case 'date':
         this.date(Date.parse(String(value)) / DAY_MS);
+        return;
+      case 'timestamp':
+        this.instant(wallMinuteMs(String(value)));
         return;
       case 'timestamptz':
         this.instant(Date.parse(String(value)));

@@ -27,7 +27,7 @@ export class MongoSink implements Sink {
   }
 
   async write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome> {
-    const outcome: BatchOutcome = { stored: [], stale: 0, rejected: [], statements: 1 };
+    const outcome: BatchOutcome = { stored: [], stale: 0, dropped: [], rejected: [], statements: 1 };
     const refused = await this.#send(entity, writes);
     // Such an answer may also be a lost race: another batch inserted an older version a moment ago. It is there now, so a
     // second attempt replaces it, or is refused because what stands is newer.
@@ -56,8 +56,16 @@ export class MongoSink implements Sink {
   /** @returns errors by index of the write */
   async #send(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<Map<number, WriteFailure>> {
     const collection = this.#db.collection((entity.sink as MongoTarget).collection);
+    const { merge = 'replace' } = entity.sink as MongoTarget;
     const operations = writes.map((write): AnyBulkWriteOperation => {
       const document = toMongo(entity, write);
+      const _id = write.key as unknown as MongoDocument['_id'];
+      if (merge === 'first')
+        return { updateOne: { filter: { _id }, update: { $setOnInsert: document }, upsert: true } };
+      if (merge === 'earliest') {
+        const { version, ...instants } = document;
+        return { updateOne: { filter: { _id }, update: { $min: instants, $max: { version } } } };
+      }
       return {
         // Whole, so that nothing of an older version (a field it had, its deletion) shines through.
         replaceOne: {
@@ -116,7 +124,8 @@ function toMongo(entity: EntityDefinition, { source, version, isDeleted }: Store
   const fields: Document = {};
   for (const [name, column] of Object.entries(entity.columns)) {
     const value = document?.[name];
-    if (value === undefined || entity.key[0] === name) continue;
+    // The last part of the key is in `_id`; the others are fields to be found by.
+    if (value === undefined || entity.key.at(-1) === name) continue;
     fields[name] = column.type === 'timestamptz' && value !== null ? new Date(value as string) : value;
   }
   return { ...fields, version, ...(isDeleted ? { deleted_at: new Date(version / 1000) } : {}) };

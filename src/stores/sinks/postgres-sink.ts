@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { classifyPostgresError, reasonOf } from '../../errors/driver-errors.ts';
 import { type EntityDefinition, keyParts, type PostgresSink as PostgresTarget } from '../../lib/entity.ts';
-import { batchStatement, refusalStatement } from './postgres-statement.ts';
+import { batchStatement, droppedStatement, refusalStatement } from './postgres-statement.ts';
 import type { BatchOutcome, Sink, StoreWrite } from './sink.ts';
 
 interface StatementResult {
@@ -41,7 +41,7 @@ export class PostgresSink implements Sink {
   async write(entity: EntityDefinition, writes: readonly StoreWrite[]): Promise<BatchOutcome> {
     // One lock order for all batches: concurrent ones wait for each other instead of deadlocking.
     const sorted = [...writes].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-    const outcome: BatchOutcome = { stored: [], stale: 0, rejected: [], statements: 0 };
+    const outcome: BatchOutcome = { stored: [], stale: 0, dropped: [], rejected: [], statements: 0 };
     await this.#writeSome(entity, sorted, outcome);
     return outcome;
   }
@@ -68,6 +68,7 @@ export class PostgresSink implements Sink {
       const result = (await this.#knex.raw(sql, bindings).timeout(this.#timeoutMs)) as unknown as StatementResult;
       const refused = await this.#refusedBy(entity, writes, result, outcome);
       this.#record(entity, writes, result, refused, outcome);
+      outcome.dropped.push(...(await this.#droppedBy(entity, writes, result, outcome)));
     } catch (error) {
       if (classifyPostgresError(error) !== 'permanent') throw error;
       if (writes.length === 1) {
@@ -104,6 +105,23 @@ export class PostgresSink implements Sink {
     if (rows.some(({ code }) => code === null))
       throw Object.assign(new Error('rows changed while they were written'), { code: SERIALIZATION_FAILURE });
     return new Map(rows.map(({ write_key, code }) => [write_key, code!]));
+  }
+
+  /** Keys that the entity's drop rule left out; asked when rows are missing in the statement's answer. */
+  async #droppedBy(
+    entity: EntityDefinition,
+    writes: readonly StoreWrite[],
+    result: StatementResult,
+    outcome: BatchOutcome,
+  ): Promise<string[]> {
+    const isWhole = (result.rows[0]?.written ?? result.rowCount ?? 0) >= writes.length;
+    const question = isWhole ? undefined : droppedStatement(entity, writes);
+    if (!question) return [];
+    outcome.statements++;
+    const { rows } = (await this.#knex.raw(question.sql, question.bindings).timeout(this.#timeoutMs)) as {
+      rows: { write_key: string }[];
+    };
+    return rows.map(({ write_key }) => write_key);
   }
 
   #record(

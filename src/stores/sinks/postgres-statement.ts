@@ -134,7 +134,9 @@ function documentStatement(
   const { links } = sink;
   const names = Object.keys({ ...entity.columns, [sink.version]: bigint }).filter((name) => name !== links?.column);
   const rules = (sink.refuse ?? []).map(({ when }) => ` AND NOT (${when.replaceAll('incoming.', 'excluded.')})`);
-  const upsertFrom = (source: string) => upsert(sink, names, `SELECT ${list(names)} FROM ${source}`) + rules.join('');
+  const kept = sink.drop ? ` WHERE NOT (${sink.drop.when})` : '';
+  const upsertFrom = (source: string) =>
+    upsert(sink, names, `SELECT ${list(names)} FROM ${source}${kept}`) + rules.join('');
   const hasLinks = links !== undefined && rows.writers.get(links.column)!.hasValues;
   return {
     sql: hasLinks ? withLinks(sink, links, rows.from('input'), upsertFrom) : upsertFrom(rows.from('incoming')),
@@ -184,6 +186,18 @@ export function refusalStatement(entity: EntityDefinition, writes: readonly Stor
   return {
     sql: `SELECT incoming.write_key, CASE ${rules} END AS code FROM ${rows.from('incoming')}
       JOIN ${quoteName(sink.table)} stored ON ${on} WHERE stored.${quoteName(sink.version)} < incoming.${quoteName(sink.version)}`,
+    bindings: rows.bindings,
+    unreadable: rows.unreadable,
+  };
+}
+
+/** Asks which writes of a batch its entity's drop rule left out: `{ write_key }` of each. Undefined where there is no rule. */
+export function droppedStatement(entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement | undefined {
+  const { drop, fields, patch } = entity.sink as PostgresSink;
+  if (!drop || fields || patch) return undefined;
+  const rows = documentRows(entity.sink as PostgresSink, entity, writes, { write_key: text });
+  return {
+    sql: `SELECT incoming.write_key FROM ${rows.from('incoming')} WHERE ${drop.when}`,
     bindings: rows.bindings,
     unreadable: rows.unreadable,
   };

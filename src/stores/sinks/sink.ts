@@ -39,6 +39,8 @@ export interface BatchOutcome {
   stored: string[];
   /** Of these, keys whose row was already as new. */
   stale: number;
+  /** Of these, keys that the entity's drop rule left out. */
+  dropped: string[];
   rejected: { key: string; reason: RefusalReason }[];
   /** Statements sent. */
   statements: number;

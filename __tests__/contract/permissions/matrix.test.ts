@@ -1,0 +1,108 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ROLES, type Role } from '../../../src/lib/actor.ts';
+import type { Route } from '../../../src/lib/route.ts';
+import { can } from '../../../src/services/auth/permissions.ts';
+import { type Answer, useSchool } from '../../support/harness.ts';
+import { TARGETS, type Target } from './targets.ts';
+import { BLOCKED_LOGIN, createWorlds, LOGINS, type World } from './worlds.ts';
+
+type WorldName = 'own' | 'others' | 'blocked';
+
+const school = useSchool();
+let worlds: Record<WorldName, World>;
+let routes: readonly Route[];
+let cases = 0;
+
+beforeAll(async () => {
+  worlds = await createWorlds(school);
+  routes = school.container.routes;
+});
+
+/** Whose scopes reach rows of the world called `own`. */
+const WITH_ROWS: readonly Role[] = ['teacher', 'student', 'parent'];
+
+const nameOf = ({ method, path }: Pick<Route, 'method' | 'path'>): string => `${method} ${path}`;
+
+/** What the matrix of DOMAIN §1 says of a request. */
+type Verdict = 'forbidden' | 'hidden' | 'answered';
+
+function verdictOf({ access }: Route, { only, isRowless }: Target, role: Role, world: WorldName): Verdict {
+  if (typeof access === 'string') return 'answered';
+  const scopes = can({ roles: [role] }, access.capability, access.verb);
+  if (scopes.length === 0 || (only && !only.includes(role))) return 'forbidden';
+  if (isRowless || scopes.includes('A')) return 'answered';
+  return world === 'own' && WITH_ROWS.includes(role) ? 'answered' : 'hidden';
+}
+
+/** What an answer says of the request; a rule that refuses it has let it pass the permissions. */
+function outcomeOf({ status, body }: Answer, { lists, isRowless }: Target, world: World): Verdict | string {
+  if (status === 403) return 'forbidden';
+  if (status === 401 || status >= 500) return `${status} ${JSON.stringify(body)}`;
+  if (lists && status === 200) {
+    const ids = (body.data as { id?: string; event_id?: string }[]).map(({ id, event_id }) => id ?? event_id);
+    return ids.includes(lists(world)) ? 'answered' : 'hidden';
+  }
+  if (status === 404) return isRowless ? 'answered' : 'hidden';
+  return status < 400 || [409, 412, 422].includes(status) ? 'answered' : `${status} ${JSON.stringify(body)}`;
+}
+
+async function ask(route: Route, target: Target, login: string | undefined, world: World): Promise<Answer> {
+  const made = (await target.make?.(school.as(LOGINS.admin), world)) ?? '';
+  return school.as(login)(route.method, target.path(world, made), {
+    ...(target.body ? { body: target.body(world) } : {}),
+    ...(route.idempotency === 'required' ? { headers: { 'idempotency-key': crypto.randomUUID() } } : {}),
+  });
+}
+
+/** Deletes come last, so that nothing else misses what they took. */
+const inOrder = (all: readonly Route[]): Route[] =>
+  all
+    .filter(({ access }) => typeof access !== 'string')
+    .sort((a, b) => Number(a.method === 'DELETE') - Number(b.method === 'DELETE'));
+
+describe('permissions (DOMAIN §1)', () => {
+  it('are described for every route that asks for one, and for no other', () => {
+    expect(Object.keys(TARGETS).sort()).toEqual(inOrder(routes).map(nameOf).sort());
+  });
+
+  it.each(ROLES)('%s gets what the matrix says, on own and on others’ rows', async (role) => {
+    const wrong: string[] = [];
+    for (const route of inOrder(routes)) {
+      const target = TARGETS[nameOf(route)];
+      if (!target) continue;
+      for (const name of target.isRowless ? (['own'] as const) : (['others', 'own'] as const)) {
+        cases++;
+        const expected = verdictOf(route, target, role, name);
+        const answer = await ask(route, target, LOGINS[role], worlds[name]);
+        const outcome = outcomeOf(answer, target, worlds[name]);
+        if (outcome !== expected) wrong.push(`${role} ${nameOf(route)} on ${name} rows: ${outcome}, not ${expected}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('a blocked guardian reaches nothing of the child', async () => {
+    const wrong: string[] = [];
+    for (const route of inOrder(routes)) {
+      const target = TARGETS[nameOf(route)];
+      if (!target || target.isRowless) continue;
+      cases++;
+      const expected = verdictOf(route, target, 'parent', 'blocked');
+      const outcome = outcomeOf(await ask(route, target, BLOCKED_LOGIN, worlds.blocked), target, worlds.blocked);
+      if (outcome !== expected) wrong.push(`${nameOf(route)}: ${outcome}, not ${expected}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('nobody gets anything without a token', async () => {
+    const statuses = new Map<string, number>();
+    for (const route of inOrder(routes)) {
+      const target = TARGETS[nameOf(route)];
+      if (!target) continue;
+      cases++;
+      statuses.set(nameOf(route), (await ask(route, target, undefined, worlds.own)).status);
+    }
+    expect([...statuses].filter(([, status]) => status !== 401)).toEqual([]);
+    process.stderr.write(`permissions: ${cases} cases of endpoint x role x rows\n`);
+  });
+});

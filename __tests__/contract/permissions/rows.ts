@@ -1,0 +1,16 @@
+import type { Call } from '../../support/harness.ts';
+import { TODAY } from '../../support/template.ts';
+
+/** An event for a class and nobody else. */
+export const eventBody = (classId: string) => ({
+  title: 'Permissions',
+  start_local: `${TODAY}T16:00`,
+  duration_min: 60,
+  audiences: [{ kind: 'class', class_id: classId }],
+});
+
+export async function makeEvent(admin: Call, classId: string): Promise<string> {
+  const { status, body } = await admin('POST', '/events', { body: eventBody(classId) });
+  if (status !== 201) throw new Error(`event for ${classId}: ${JSON.stringify(body)}`);
+  return body.data.event.id;
+}

@@ -1,0 +1,294 @@
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startEventWorkers } from '../../../src/event-workers.ts';
+import type { DomainEvent, EventConsumer } from '../../../src/lib/events.ts';
+import { newId } from '../../../src/lib/ids.ts';
+import { type Call, useSchool } from '../../support/harness.ts';
+import { TODAY } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
+
+const handled: DomainEvent[] = [];
+/** What the handler does instead, for some events. */
+let trouble: (event: DomainEvent) => void | Promise<void> = () => {};
+
+const recorder: EventConsumer = {
+  name: 'test-recorder',
+  service: 'homework',
+  on: ['homework.published', 'homework.changed', 'homework.submitted', 'attendance.saved', 'leave.decided'],
+  async handle(event) {
+    await trouble(event);
+    handled.push(event);
+  },
+};
+const elsewhere: EventConsumer = {
+  ...recorder,
+  name: 'test-elsewhere',
+  service: 'attendance',
+  on: ['leave.decided'],
+  handle: async () => {},
+};
+
+const school = useSchool({}, [recorder, elsewhere]);
+let teacher: Call;
+let student: Call;
+let classSubject: { id: string; class: { id: string } };
+
+const build = (aggregateId: string, number: number, id = newId()): DomainEvent => ({
+  id,
+  name: 'leave.decided',
+  aggregateId,
+  payload: { number },
+  v: 1,
+  at: new Date().toISOString(),
+  actorId: null,
+  requestId: null,
+});
+const of = (aggregateId: string) => handled.filter((event) => event.aggregateId === aggregateId);
+const numbersOf = (aggregateId: string) => of(aggregateId).map(({ payload }) => payload.number);
+const arrived = (aggregateId: string, count: number) =>
+  until(`${count} events of ${aggregateId}`, async () =>
+    of(aggregateId).length >= count ? of(aggregateId) : undefined,
+  );
+const give = (fields: object = {}) =>
+  teacher('POST', '/homework', {
+    body: { class_subject_ids: [classSubject.id], title: 'Events', due_at: '2025-09-12T18:00:00.000Z', ...fields },
+  });
+
+beforeAll(async () => {
+  teacher = school.as('teacher001');
+  student = school.as('student0001');
+  const mine = (await teacher('GET', '/auth/me')).body.data.scopes.class_subjects;
+  const own = (await student('GET', '/auth/me')).body.data.scopes.own_class.id;
+  classSubject = mine.find((subject: { class: { id: string } }) => subject.class.id === own);
+});
+beforeEach(() => {
+  trouble = () => {};
+});
+
+describe('events of buffered writes', () => {
+  it('tell of homework that is published, changed, handed in and deleted, before any of it is stored', async () => {
+    const { id } = (await give()).body.data;
+    await student('PUT', `/homework/${id}/submission`, { body: { body: 'done', final: true } });
+    await teacher('PATCH', `/homework/${id}`, { body: { due_at: '2025-09-13T18:00:00.000Z' } });
+    const [published, changed] = await arrived(id, 2);
+    expect(published).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      name: 'homework.published',
+      v: 1,
+      at: school.clock.now().toISOString(),
+      actorId: expect.any(String),
+      requestId: expect.any(String),
+      aggregateId: id,
+      payload: {
+        homework_id: id,
+        class_id: classSubject.class.id,
+        due_at: '2025-09-12T18:00:00.000Z',
+        publish_at: school.clock.now().toISOString(),
+        status: 'published',
+      },
+    });
+    expect(changed).toMatchObject({ name: 'homework.changed', payload: { due_at: '2025-09-13T18:00:00.000Z' } });
+    const submitted = await until('the submission', async () =>
+      handled.find(({ name }) => name === 'homework.submitted'),
+    );
+    expect(submitted.payload).toMatchObject({ homework_id: id, late: false, revision: 1 });
+    const { id: other } = (await give()).body.data;
+    await teacher('DELETE', `/homework/${other}`);
+    expect((await arrived(other, 2))[1]).toMatchObject({ name: 'homework.changed', payload: { status: 'deleted' } });
+    expect(await school.rows('SELECT 1 FROM homework WHERE id = ANY($1)', [[id, other]])).toEqual([]);
+  });
+
+  it('say nothing of a draft until it is published', async () => {
+    const { id } = (await give({ status: 'draft' })).body.data;
+    await teacher('PATCH', `/homework/${id}`, { body: { title: 'Still a draft' } });
+    await teacher('PATCH', `/homework/${id}`, { body: { status: 'published' } });
+    expect((await arrived(id, 1)).map(({ name }) => name)).toEqual(['homework.published']);
+  });
+
+  it('tell whose attendance a save has changed, from what to what, and nothing when none has', async () => {
+    const { scopes } = (await teacher('GET', '/auth/me')).body.data;
+    const classId = scopes.homerooms[0].id;
+    const [one, two] = (await teacher('GET', `/classes/${classId}/students`)).body.data.map(
+      ({ student_id }: { student_id: string }) => student_id,
+    );
+    const save = (entries: object[]) =>
+      teacher('PUT', `/attendance/classes/${classId}/sheets/${TODAY}`, { body: { entries } });
+    const aggregate = `${classId}:${TODAY}:0`;
+    await save([
+      { student_id: one, status: 'absent' },
+      { student_id: two, status: 'present' },
+    ]);
+    await save([{ student_id: two, status: 'present', remark: 'the same' }]);
+    await save([{ student_id: one, status: 'late', minutes_late: 5 }]);
+    const [first, second] = await arrived(aggregate, 2);
+    expect(first!.payload).toEqual({
+      class_id: classId,
+      date: TODAY,
+      period: 0,
+      changed: [
+        { student: one, old: null, new: 'absent' },
+        { student: two, old: null, new: 'present' },
+      ],
+    });
+    expect(second!.payload.changed).toEqual([{ student: one, old: 'absent', new: 'late' }]);
+  });
+
+  it('W3: are kept in the same step as their write, and not at all when it is refused', async () => {
+    const { id } = (await give()).body.data;
+    await arrived(id, 1);
+    const { redis, keys, buffer } = school.engine;
+    const { document, version } = (await school.engine.reader.get('homework', id))!;
+    const event = { ...build(id, 1), name: 'homework.changed' as const };
+    await expect(
+      buffer.put('homework', document, { ifMatch: version - 1, base: version, events: [event] }),
+    ).rejects.toThrow();
+    await buffer.put('homework', document, { ifMatch: version, base: version, events: [{ ...event, id: newId() }] });
+    await arrived(id, 2);
+    expect(numbersOf(id)).toEqual([undefined, 1]);
+    expect(await redis.ttl(keys.events(keys.shardOf(id)))).toBe(-1);
+  });
+
+  it('of a repeated request are one', async () => {
+    const key = { 'idempotency-key': newId() };
+    const body = { class_subject_ids: [classSubject.id], title: 'Twice', due_at: '2025-09-12T18:00:00.000Z' };
+    const first = await teacher('POST', '/homework', { body, headers: key });
+    // Its answer was lost, and so was what Redis kept of it.
+    for (const name of await school.engine.redis.keys(`*${school.prefix}*idem*`)) await school.engine.redis.del(name);
+    const second = await teacher('POST', '/homework', { body, headers: key });
+    const { id } = first.body.data;
+    expect(second.body.data.id).toBe(id);
+    await school.engine.eventLog.append([build(id, 9)]);
+    await until('the last', async () => (numbersOf(id).at(-1) === 9 ? true : undefined));
+    expect(of(id).map(({ name }) => name)).toEqual(['homework.published', 'leave.decided']);
+  });
+});
+
+describe('delivery', () => {
+  it('keeps the order of an aggregate when one fails, and holds up no other', async () => {
+    const [slow, quick] = [newId(), newId()];
+    let failures = 0;
+    trouble = ({ aggregateId, payload }) => {
+      if (aggregateId !== slow || payload.number !== 1 || failures >= 3) return;
+      failures++;
+      throw new Error('not yet');
+    };
+    await school.engine.eventLog.append([1, 2, 3].flatMap((number) => [build(slow, number), build(quick, number)]));
+    await arrived(quick, 3);
+    await arrived(slow, 3);
+    expect(failures).toBe(3);
+    expect(numbersOf(slow)).toEqual([1, 2, 3]);
+    expect(numbersOf(quick)).toEqual([1, 2, 3]);
+  });
+
+  it('knows an event it has handled by its id', async () => {
+    const aggregate = newId();
+    const event = build(aggregate, 1);
+    await school.engine.eventLog.append([event, event]);
+    await school.engine.eventLog.append([event, build(aggregate, 2)]);
+    await arrived(aggregate, 2);
+    expect(numbersOf(aggregate)).toEqual([1, 2]);
+  });
+
+  it('gives up an event that cannot be handled, goes on with the next, and lets an admin try it again', async () => {
+    const aggregate = newId();
+    let isBroken = true;
+    trouble = ({ aggregateId, payload }) => {
+      if (isBroken && aggregateId === aggregate && payload.number === 1) throw new Error('no such thing');
+    };
+    await school.engine.eventLog.append([build(aggregate, 1), build(aggregate, 2)]);
+    await arrived(aggregate, 1);
+    expect(numbersOf(aggregate)).toEqual([2]);
+    const queue = school.engine.queues['failed-events'];
+    const job = await until('the failed job', async () =>
+      (await queue.getFailed()).find(({ data }) => data.event.aggregateId === aggregate),
+    );
+    expect(job).toMatchObject({ failedReason: 'no such thing', data: { consumer: 'test-recorder' } });
+    isBroken = false;
+    await job.retry();
+    await arrived(aggregate, 2);
+    expect(numbersOf(aggregate)).toEqual([2, 1]);
+    await until('the job to go', async () => ((await queue.getFailedCount()) === 0 ? true : undefined));
+  });
+
+  it('removes events that all consumers have handled, and no other', async () => {
+    const { redis, keys, eventLog } = school.engine;
+    const key = keys.events(0);
+    const aggregate = newId();
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    trouble = ({ aggregateId }) => (aggregateId === aggregate ? gate : undefined);
+    await eventLog.append([build(aggregate, 1)]);
+    await until('it to be taken', async () =>
+      ((await redis.xpending(key, 'test-recorder')) as [number])[0] === 1 ? true : undefined,
+    );
+    await eventLog.trim(0, Date.now());
+    expect(await redis.xlen(key)).toBe(1);
+    open();
+    await arrived(aggregate, 1);
+    await until('the log to be empty', async () => {
+      await eventLog.trim(0, Date.now());
+      return (await redis.xlen(key)) === 0 ? true : undefined;
+    });
+  });
+
+  it('goes on in another process with what one has left', async () => {
+    const names: string[] = [];
+    const shared = (who: string): EventConsumer => ({
+      name: 'test-shared',
+      service: 'homework',
+      on: ['leave.decided'],
+      handle: async ({ aggregateId }) => {
+        if (aggregateId === aggregate) names.push(who);
+        if (who === 'first') throw new Error('dies with it');
+      },
+    });
+    const aggregate = newId();
+    const { knex, notifications } = school.container;
+    const options = { services: ['homework'], knex, notifications, log: school.log, retryMs: 10_000 };
+    // Every process knows all consumers; those of the other workers are not this test's.
+    const all = [...school.container.consumers, recorder, elsewhere];
+    const first = await startEventWorkers(school.engine, {
+      ...options,
+      consumers: [...all, shared('first')],
+      services: [],
+    });
+    const second = await startEventWorkers(school.engine, { ...options, consumers: [...all, shared('second')] });
+    await school.engine.eventLog.append([build(aggregate, 1)]);
+    await until('the first attempt', async () => (names.includes('first') ? true : undefined));
+    await first.close();
+    await until('the second process', async () => (names.includes('second') ? true : undefined));
+    await second.close();
+    expect(names).toEqual(['first', 'second']);
+    await school.engine.eventLog.prepare(all.map(({ name }) => name));
+  });
+});
+
+describe('events of committed changes', () => {
+  const insert = `INSERT INTO outbox_events (id, name, aggregate_id, payload, created_at)
+    VALUES (?, 'leave.decided', ?, ?, now())`;
+  const values = (aggregateId: string, number: number) => {
+    const { id, payload, v, actorId, requestId } = build(aggregateId, number);
+    return [id, aggregateId, JSON.stringify({ payload, v, actorId, requestId })];
+  };
+
+  it('are sent in order, once each, also those that are committed after higher numbers', async () => {
+    const { knex } = school.container;
+    const [late, early] = [newId(), newId()];
+    const slow = await knex.transaction();
+    await slow.raw(insert, values(late, 1));
+    await knex.transaction(async (quick) => {
+      for (const number of [1, 2, 3]) await quick.raw(insert, values(early, number));
+    });
+    await arrived(early, 3);
+    expect(numbersOf(early)).toEqual([1, 2, 3]);
+    expect(of(late)).toEqual([]);
+    await slow.commit();
+    await arrived(late, 1);
+    await until('the mark', async () => {
+      const open = await school.rows('SELECT 1 FROM outbox_events WHERE published_at IS NULL');
+      return open.length === 0 ? true : undefined;
+    });
+    expect(numbersOf(late)).toEqual([1]);
+  });
+});

@@ -1,0 +1,110 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Call, useSchool } from '../../support/harness.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'schools24-lost-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const school = useSchool({ DATA_DIR: folder });
+let admin: Call;
+let adminId: string;
+
+beforeAll(async () => {
+  admin = school.as('admin');
+  adminId = (await admin('GET', '/auth/me')).body.data.id;
+});
+
+/** What is left when a process dies between its commit and the note of its answer. */
+async function loseAnswer(key: string): Promise<void> {
+  const { redis, keys } = school.engine;
+  const name = keys.cache(`idem:${adminId}:${key}`);
+  const { reply: _, ...record } = JSON.parse((await redis.get(name))!);
+  await redis.set(name, JSON.stringify({ ...record, startedAtMs: 0 }), 'KEEPTTL');
+}
+
+const student = { admission_no: 'L-1', full_name: 'Lost Answer', birth_on: '2013-05-01', admitted_on: '2025-04-01' };
+
+describe('a request that is repeated because its answer was lost', () => {
+  it.each([
+    ['POST /students', async () => ({ path: '/students', body: student, status: 201 })],
+    ['POST /subjects', async () => ({ path: '/subjects', body: { code: 'LOST', name: 'Lost' }, status: 201 })],
+    [
+      'POST /academic-years',
+      async () => ({
+        path: '/academic-years',
+        body: { name: '2030-31', starts_on: '2030-04-01', ends_on: '2031-03-31' },
+        status: 201,
+      }),
+    ],
+    [
+      'POST /terms',
+      async () => {
+        const years = (await admin('GET', '/academic-years')).body.data;
+        const body = {
+          academic_year_id: years[0].id,
+          seq: 1,
+          name: 'T',
+          starts_on: '2030-04-01',
+          ends_on: '2030-08-31',
+        };
+        return { path: '/terms', body, status: 201 };
+      },
+    ],
+    [
+      'POST /classes',
+      async () => {
+        const [{ academic_year_id }] = (await admin('GET', '/classes')).body.data;
+        return { path: '/classes', body: { academic_year_id, grade: 12, section: 'L', capacity: 9 }, status: 201 };
+      },
+    ],
+    [
+      'POST /files',
+      async () => ({
+        path: '/files',
+        body: { purpose: 'avatar', name: 'a.png', mime: 'image/png', size: 8 },
+        status: 201,
+      }),
+    ],
+    [
+      'POST /students/{id}/enrollments',
+      async () => {
+        const [{ id }] = (await admin('GET', '/students?q=L-1')).body.data;
+        const [{ id: class_id }] = (await admin('GET', '/classes')).body.data;
+        return { path: `/students/${id}/enrollments`, body: { class_id, starts_on: '2025-09-01' }, status: 201 };
+      },
+    ],
+    [
+      'POST /students/{id}/leave',
+      async () => {
+        const [{ id }] = (await admin('GET', '/students?q=L-1')).body.data;
+        return { path: `/students/${id}/leave`, body: { left_on: '2025-09-09', reason: 'moved' }, status: 200 };
+      },
+    ],
+    [
+      'POST /classes/{id}/substitutions',
+      async () => {
+        const [{ id }] = (await admin('GET', '/classes')).body.data;
+        const [a, b] = (await admin('GET', `/classes/${id}/subjects`)).body.data;
+        const body = { on_date: '2025-09-15', absent_staff_id: a.staff_id, staff_id: b.staff_id };
+        return { path: `/classes/${id}/substitutions`, body, status: 201 };
+      },
+    ],
+  ])('%s finds what it has stored', async (key, prepare) => {
+    const { path, body, status } = await prepare();
+    const headers = { 'idempotency-key': key.replaceAll(' ', '-') };
+    const first = await admin('POST', path, { body, headers });
+    expect(first.status).toBe(status);
+    const events = async () => (await school.rows('SELECT count(*)::int AS n FROM outbox_events'))[0]!.n;
+    const before = await events();
+    await loseAnswer(headers['idempotency-key']);
+    const again = await admin('POST', path, { body, headers });
+    expect(again.status).toBe(status);
+    expect(again.headers.get('idempotency-replayed')).toBeNull();
+    // A new link is made for the same file.
+    const { upload_url: _a, ...one } = first.body.data;
+    const { upload_url: _b, ...other } = again.body.data;
+    expect(other).toEqual(one);
+    expect(await events()).toBe(before);
+  });
+});

@@ -1,0 +1,178 @@
+import type { Redis } from 'ioredis';
+import type { BufferKeys } from '../buffer/keys.ts';
+import { type DomainEvent, firstPartOf } from '../lib/events.ts';
+import type { Channels } from './channels.ts';
+
+/** An event and its place in the log of its shard. */
+export interface LoggedEvent {
+  shard: number;
+  place: string;
+  /** Absent for what is in no form to be handled. */
+  event?: DomainEvent;
+}
+
+/** DOMAIN §6: consumers know for a day what they have handled. */
+const HANDLED_SECONDS = 86_400;
+/** A service that nobody runs must not fill the memory: what is older than a week is given up. */
+const KEPT_MS = 7 * 86_400_000;
+
+/** All of a consumer's processes read under one name: whoever is elected goes on with what the one before has left. */
+const READER = 'elected';
+
+type Entry = [place: string, fields: [string, string] | null];
+
+/**
+ * Events that are on their way to their consumers: a Redis stream a shard, filled by the buffer's put script and by the relay
+ * of the outbox; a consumer group each consumer. An entry is removed when all groups have confirmed it.
+ */
+export class EventLog {
+  readonly #redis: Redis;
+  readonly #keys: BufferKeys;
+  readonly #channels: Channels;
+
+  constructor(deps: { redis: Redis; keys: BufferKeys; channels: Channels }) {
+    this.#redis = deps.redis;
+    this.#keys = deps.keys;
+    this.#channels = deps.channels;
+  }
+
+  get shards(): number {
+    return this.#keys.shards;
+  }
+
+  /** Adds events in their order. */
+  async append(events: readonly DomainEvent[]): Promise<void> {
+    const shards = new Set<number>();
+    await Promise.all(
+      events.map((event) => {
+        const shard = this.#keys.shardOf(firstPartOf(event.aggregateId));
+        shards.add(shard);
+        return this.#redis.xadd(this.#keys.events(shard), '*', 'event', JSON.stringify(event));
+      }),
+    );
+    for (const shard of shards) await this.#channels.publish(this.#keys.channel('events'), this.#keys.events(shard));
+  }
+
+  /** Calls the listener with the shard of new events, or without one when some may have been missed. */
+  async listen(listener: (shard?: number) => void): Promise<() => void> {
+    const shardOf = new Map(Array.from({ length: this.shards }, (_, shard) => [this.#keys.events(shard), shard]));
+    const stop = await this.#channels.listen(this.#keys.channel('events'), (key) => listener(shardOf.get(key)));
+    const forget = this.#channels.onMissed(() => listener());
+    return () => {
+      stop();
+      forget();
+    };
+  }
+
+  /** Makes the consumers' places, from the oldest event on, and forgets those of consumers that are no more. */
+  async prepare(consumers: readonly string[]): Promise<void> {
+    for (let shard = 0; shard < this.shards; shard++) {
+      const key = this.#keys.events(shard);
+      for (const name of consumers)
+        await this.#redis.xgroup('CREATE', key, name, '0', 'MKSTREAM').catch(unlessItExists);
+      for (const { name } of await this.#groups(key))
+        if (!consumers.includes(name)) await this.#redis.xgroup('DESTROY', key, name);
+    }
+  }
+
+  /** Events that nobody has begun to handle for a consumer, oldest first. */
+  async take(consumer: string, shard: number, count: number): Promise<LoggedEvent[]> {
+    return this.#read(consumer, shard, '>', count);
+  }
+
+  /** Events that were begun and not confirmed, after a place. */
+  async left(consumer: string, shard: number, after: string, count: number): Promise<LoggedEvent[]> {
+    return this.#read(consumer, shard, after, count);
+  }
+
+  async #read(consumer: string, shard: number, from: string, count: number): Promise<LoggedEvent[]> {
+    const key = this.#keys.events(shard);
+    const answer = await this.#redis.xreadgroup('GROUP', consumer, READER, 'COUNT', count, 'STREAMS', key, from);
+    const [stream] = (answer ?? []) as [string, Entry[]][];
+    return (stream?.[1] ?? []).map(([place, fields]) => {
+      const event = fields ? parse(fields[1]) : undefined;
+      return { shard, place, ...(event ? { event } : {}) };
+    });
+  }
+
+  /** Within a day. */
+  async isHandled(consumer: string, eventId: string): Promise<boolean> {
+    return (await this.#redis.exists(this.#handledKey(consumer, eventId))) === 1;
+  }
+
+  async noteHandled(consumer: string, eventId: string): Promise<void> {
+    await this.#redis.set(this.#handledKey(consumer, eventId), '1', 'EX', HANDLED_SECONDS);
+  }
+
+  async confirm(consumer: string, { shard, place }: LoggedEvent): Promise<void> {
+    await this.#redis.xack(this.#keys.events(shard), consumer, place);
+  }
+
+  /** Removes what all consumers have confirmed, and what is older than a week. */
+  async trim(shard: number, nowMs: number): Promise<void> {
+    const key = this.#keys.events(shard);
+    const groups = await this.#groups(key);
+    const open = await Promise.all(
+      groups.map(async ({ name, lastPlace }) => {
+        const [count, first] = (await this.#redis.xpending(key, name)) as [number, string | null];
+        return count > 0 ? first! : after(lastPlace);
+      }),
+    );
+    const week = `${nowMs - KEPT_MS}-0`;
+    const first = open.reduce((least, place) => (isBefore(place, least) ? place : least), `${nowMs + KEPT_MS}-0`);
+    await this.#redis.xtrim(key, 'MINID', isBefore(first, week) ? week : first);
+  }
+
+  /** Entries that some consumer has still to confirm. */
+  async length(): Promise<number> {
+    const lengths = await Promise.all(
+      Array.from({ length: this.shards }, (_, shard) => this.#redis.xlen(this.#keys.events(shard))),
+    );
+    return lengths.reduce((sum, length) => sum + length, 0);
+  }
+
+  async #groups(key: string): Promise<{ name: string; lastPlace: string }[]> {
+    const groups = (await this.#redis.xinfo('GROUPS', key).catch(nothingYet)) as unknown[][];
+    return groups.map((flat) => {
+      const field = (name: string) => String(flat[flat.indexOf(name) + 1]);
+      return { name: field('name'), lastPlace: field('last-delivered-id') };
+    });
+  }
+
+  #handledKey(consumer: string, eventId: string): string {
+    return this.#keys.cache(`event:${consumer}:${eventId}`);
+  }
+}
+
+function parse(text: string): DomainEvent | undefined {
+  try {
+    return JSON.parse(text) as DomainEvent;
+  } catch {
+    return undefined;
+  }
+}
+
+function unlessItExists(error: Error): void {
+  if (!error.message.startsWith('BUSYGROUP')) throw error;
+}
+
+function nothingYet(error: Error): [] {
+  if (!error.message.includes('no such key')) throw error;
+  return [];
+}
+
+const partsOf = (place: string): [number, bigint] => {
+  const [ms, number] = place.split('-');
+  return [Number(ms), BigInt(number ?? 0)];
+};
+
+function isBefore(a: string, b: string): boolean {
+  const [aMs, aNumber] = partsOf(a);
+  const [bMs, bNumber] = partsOf(b);
+  return aMs < bMs || (aMs === bMs && aNumber < bNumber);
+}
+
+function after(place: string): string {
+  const [ms, number] = partsOf(place);
+  return `${ms}-${number + 1n}`;
+}

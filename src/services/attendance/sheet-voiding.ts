@@ -1,0 +1,71 @@
+import type { Knex } from 'knex';
+import type { Barrier } from '../../buffer/barrier.ts';
+import type { WriteBuffer } from '../../buffer/write-buffer.ts';
+import { NEXT_VERSION } from '../write-through.ts';
+import { sheetKey } from './attendance.entity.ts';
+
+interface SheetPlace {
+  class_id: string;
+  on_date: string;
+  period_no: number;
+}
+
+/** AT8: sheets of a day that becomes closed are void: kept, and not counted. They count again when the day is open again. */
+export class SheetVoiding {
+  readonly #buffer: WriteBuffer;
+  readonly #barrier: Barrier;
+  readonly #knex: Knex;
+
+  constructor({ buffer, barrier, knex }: { buffer: WriteBuffer; barrier: Barrier; knex: Knex }) {
+    this.#knex = knex;
+    this.#buffer = buffer;
+    this.#barrier = barrier;
+  }
+
+  /**
+   * Follows the calendar in its transaction: what the buffer holds of the closed dates is stored first.
+   *
+   * @returns keys of the sheets that changed, for `forget` after the commit
+   * @throws FlushPendingError when buffered sheets are not stored in time
+   */
+  async follow(
+    knex: Knex,
+    { closed, opened }: { closed: readonly string[]; opened: readonly string[] },
+  ): Promise<string[]> {
+    await this.#storePending(closed);
+    // A sheet of a locked term was closed before it was void.
+    const result = await knex.raw(
+      `UPDATE attendance_sheets s SET updated_at = now(), version = ${NEXT_VERSION}, status = CASE
+         WHEN s.on_date = ANY(:closed::date[]) THEN 'void'
+         WHEN EXISTS (SELECT 1 FROM terms t WHERE t.locked_at IS NOT NULL AND s.on_date BETWEEN t.starts_on AND t.ends_on) THEN 'closed'
+         ELSE 'open' END
+       WHERE (s.on_date = ANY(:closed::date[]) AND s.status <> 'void') OR (s.on_date = ANY(:opened::date[]) AND s.status = 'void')
+       RETURNING class_id, on_date, period_no`,
+      { closed: [...closed], opened: [...opened] },
+    );
+    return (result.rows as SheetPlace[]).map(({ class_id, on_date, period_no }) =>
+      sheetKey(class_id, on_date, period_no),
+    );
+  }
+
+  /** Voids what was accepted for these dates while they were still open: call when no roll of them is taken any more. */
+  async sweep(closed: readonly string[]): Promise<void> {
+    if (closed.length === 0 || !(await this.#hasPending(closed))) return;
+    await this.forget(await this.follow(this.#knex, { closed, opened: [] }));
+  }
+
+  async #hasPending(dates: readonly string[]): Promise<boolean> {
+    return (await this.#buffer.pendingSheetKeys('attendance', 'on_date', dates)).length > 0;
+  }
+
+  /** Drops the copies of sheets that have changed behind the buffer's back. */
+  forget(keys: readonly string[]): Promise<void> {
+    return this.#buffer.dropWarm('attendance', keys);
+  }
+
+  async #storePending(dates: readonly string[]): Promise<void> {
+    if (dates.length === 0) return;
+    const keys = await this.#buffer.pendingSheetKeys('attendance', 'on_date', dates);
+    await this.#barrier.store('attendance', [...new Set(keys)]);
+  }
+}

@@ -1,0 +1,176 @@
+import { ForbiddenError } from '../../errors/catalogue.ts';
+import { addDays, schoolDateOf } from '../../lib/clock.ts';
+import type { SheetVoiding } from '../attendance/sheet-voiding.ts';
+import type { School } from '../school/school.ts';
+import type { Caller, Change, WriteThrough } from '../write-through.ts';
+import type { WholeEvent } from './calendar-event.ts';
+import type { CalendarStore } from './calendar-store.ts';
+import type { MonthCache } from './month-cache.ts';
+import { datesOf, monthsOf, occurrencesOf, ruleStartsOf } from './occurrences.ts';
+import { hasEnd } from './recurrence.ts';
+import type { SchoolDayChanges, SchoolDays } from './school-days.ts';
+
+/** What somebody should look at after a change that was made all the same. */
+export interface Warning {
+  code: 'EXAM_ON_CLOSED_DAY' | 'SHEETS_VOID' | 'SERIES_CUT';
+  detail: string;
+  event_id: string | null;
+  on: string | null;
+}
+
+/** The events that a change has touched, as they were and as they are. */
+export interface Touched {
+  before: readonly WholeEvent[];
+  after: readonly WholeEvent[];
+}
+
+interface Effects {
+  touched: Touched;
+  days: SchoolDayChanges;
+  sheets: string[];
+  warnings: Warning[];
+}
+
+const NO_DAYS: SchoolDayChanges = { changed: [], closed: [], opened: [] };
+
+export interface CalendarChangesDeps {
+  writeThrough: WriteThrough;
+  store: CalendarStore;
+  days: SchoolDays;
+  months: MonthCache;
+  sheets: SheetVoiding;
+  school: School;
+}
+
+/**
+ * Makes a change of events with all that follows from it (C5): the rows, the school days, the sheets of closed days (AT8) and
+ * the events for other services stand or fall together; the caches follow the commit.
+ */
+export class CalendarChanges {
+  readonly #deps: CalendarChangesDeps;
+
+  constructor(deps: CalendarChangesDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws ForbiddenError when a day in the past would change and the caller is no admin */
+  async run<T extends Touched>(
+    caller: Caller,
+    work: (change: Change) => Promise<T>,
+  ): Promise<{ result: T; warnings: Warning[] }> {
+    const timezone = await this.#deps.school.timezone();
+    const { result, effects } = await this.#deps.writeThrough.run(caller, async (change) => {
+      const done = await work(change);
+      return { result: done, effects: await this.#follow(caller, change, done, timezone) };
+    });
+    await this.#afterCommit(effects, timezone);
+    return { result, warnings: effects.warnings };
+  }
+
+  async #follow(caller: Caller, change: Change, touched: Touched, timezone: string): Promise<Effects> {
+    const warnings = touched.after.flatMap(cutWarnings);
+    announce(change, touched);
+    const dates = closedDatesOf(touched);
+    if (dates.length === 0) return { touched, days: NO_DAYS, sheets: [], warnings };
+    const { days: schoolDays, sheets: voiding } = this.#deps;
+    await schoolDays.lock(change.knex);
+    const days = await schoolDays.rewrite(change.knex, dates);
+    const today = schoolDateOf(caller.now, timezone);
+    if (days.changed.some((date) => date < today) && !caller.actor.roles.includes('admin'))
+      throw new ForbiddenError('only an admin closes or opens days in the past');
+    const sheets = await voiding.follow(change.knex, days);
+    if (days.changed.length > 0) {
+      change.emit({
+        name: 'calendar.holiday.changed',
+        aggregateId: 'school_days',
+        payload: { dates: days.changed, closed: days.closed, opened: days.opened },
+      });
+    }
+    if (sheets.length > 0 && days.closed.length > 0) {
+      warnings.push({
+        code: 'SHEETS_VOID',
+        detail: `${sheets.length} attendance sheets have changed with their days`,
+        event_id: null,
+        on: null,
+      });
+    }
+    warnings.push(...(await this.#exams(change, days.closed)));
+    return { touched, days, sheets, warnings };
+  }
+
+  /** C5: exams on days that are closed now. */
+  async #exams({ knex }: Change, closed: readonly string[]): Promise<Warning[]> {
+    const [first, last] = [closed[0], closed.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    const timezone = await this.#deps.school.timezone();
+    const span = { from: `${first}T00:00:00.000Z`, to: `${last}T23:59:59.999Z` };
+    const wide = { from: shiftDay(span.from, -1), to: shiftDay(span.to, 1) };
+    const isClosed = new Set(closed);
+    const exams = await this.#deps.store.published(knex, { kind: 'exam' }, wide);
+    return exams.flatMap(({ event, exceptions }) =>
+      occurrencesOf(event, exceptions, { span: wide }).flatMap((occurrence): Warning[] => {
+        const on = event.is_all_day
+          ? occurrence.start_local.slice(0, 10)
+          : schoolDateOf(new Date(occurrence.starts_at), timezone);
+        if (!isClosed.has(on)) return [];
+        return [{ code: 'EXAM_ON_CLOSED_DAY', detail: occurrence.title, event_id: event.id, on }];
+      }),
+    );
+  }
+
+  async #afterCommit({ touched, days, sheets }: Effects, timezone: string): Promise<void> {
+    const { school, months, sheets: voiding } = this.#deps;
+    // The days first: a month that is read anew leaves out what they close (C4).
+    await school.forgetSchoolDays(days.changed);
+    // An occurrence that skips the day may reach into the next one, and that into another month.
+    const touchedMonths = new Set(
+      days.changed.flatMap((date) => [date, addDays(date, 2)]).map((date) => date.slice(0, 7)),
+    );
+    for (const { event, exceptions } of [...touched.before, ...touched.after]) {
+      for (const month of monthsOf(occurrencesOf(event, exceptions), timezone)) touchedMonths.add(month);
+    }
+    await months.forget(touchedMonths);
+    await voiding.forget(sheets);
+    // Rolls that were accepted while the days were still open; from here on they are refused.
+    await voiding.sweep(days.closed);
+  }
+}
+
+/** Dates that the touched events close, or have closed. */
+function closedDatesOf({ before, after }: Touched): string[] {
+  const dates = new Set<string>();
+  for (const { event, exceptions } of [...before, ...after]) {
+    if (event.is_school_closed && event.status === 'published')
+      for (const date of datesOf(event, exceptions)) dates.add(date);
+  }
+  return [...dates].sort();
+}
+
+function announce(change: Change, { before, after }: Touched): void {
+  for (const [id, versions] of Map.groupBy([...before, ...after], ({ event }) => event.id)) {
+    const starts = versions.map(({ event }) => event.starts_at).sort();
+    const ends = versions.map(({ event }) => event.last_ends_at);
+    change.emit({
+      name: 'calendar.event.changed',
+      aggregateId: id,
+      payload: { event_id: id, from: starts[0], to: ends.includes(null) ? null : ends.sort().at(-1) },
+    });
+  }
+}
+
+function cutWarnings({ event }: WholeEvent): Warning[] {
+  if (event.rrule === null || hasEnd(event.rrule)) return [];
+  const starts = ruleStartsOf(event);
+  const on = starts.at(-1)!.slice(0, 10);
+  return [
+    {
+      code: 'SERIES_CUT',
+      detail: `a series without an end is shown up to its occurrence number ${starts.length}`,
+      event_id: event.id,
+      on,
+    },
+  ];
+}
+
+const DAY_MS = 86_400_000;
+const shiftDay = (instant: string, days: number): string => new Date(Date.parse(instant) + days * DAY_MS).toISOString();

@@ -1,0 +1,116 @@
+import { type Clock, schoolDateOf, schoolTimeOf } from '../../lib/clock.ts';
+import type { SheetService } from '../attendance/sheet-service.ts';
+import type { Homework } from '../homework/homework.entity.ts';
+import type { HomeworkService } from '../homework/homework-service.ts';
+import type { SubmissionService } from '../homework/submission-service.ts';
+import type { School } from '../school/school.ts';
+import { MOST_TITLE_CHARACTERS, notificationId } from './notification.entity.ts';
+import type { Composed, Topic } from './notification-service.ts';
+import type { NotificationStore } from './notification-store.ts';
+
+export const HOMEWORK_PUBLISHED = 'homework.published';
+export const HOMEWORK_DUE = 'homework.due';
+export const ABSENCE = 'attendance.absence';
+export const ABSENCE_CORRECTED = 'attendance.absence.corrected';
+
+export interface TopicDeps {
+  school: School;
+  homework: HomeworkService;
+  submissions: SubmissionService;
+  sheets: SheetService;
+  store: NotificationStore;
+  clock: Clock;
+}
+
+const cut = (text: string): string =>
+  text.length <= MOST_TITLE_CHARACTERS ? text : `${text.slice(0, MOST_TITLE_CHARACTERS - 1)}…`;
+
+/** The first kinds of notification; other services add theirs. */
+export function createTopics({ school, homework, submissions, sheets, store, clock }: TopicDeps): Topic[] {
+  /** A homework that the class sees now, with what its students are told. */
+  const visible = async (id: string): Promise<{ given: Homework; classId: string; due: string } | undefined> => {
+    const given = await homework.find(id);
+    if (given?.status !== 'published' || given.publish_at > clock.now().toISOString()) return undefined;
+    const taught = (await school.classSubjects()).find((subject) => subject.id === given.class_subject_id);
+    if (!taught) return undefined;
+    const timezone = await school.timezone();
+    const dueAt = new Date(given.due_at);
+    const due = `${taught.subjectName}, due on ${schoolDateOf(dueAt, timezone)} at ${schoolTimeOf(dueAt, timezone)}.`;
+    return { given, classId: taught.classId, due };
+  };
+  const usersOfClass = async (classId: string, without: ReadonlySet<string> = new Set()): Promise<string[]> => {
+    const roster = await school.roster(classId, schoolDateOf(clock.now(), await school.timezone()));
+    return school.usersOfStudents(roster.map(({ studentId }) => studentId).filter((id) => !without.has(id)));
+  };
+  const toClass = async (
+    id: string,
+    title: (homeworkTitle: string) => string,
+    without?: ReadonlySet<string>,
+  ): Promise<Composed | undefined> => {
+    const found = await visible(id);
+    if (!found) return undefined;
+    return {
+      userIds: await usersOfClass(found.classId, without),
+      entity: id,
+      title: cut(title(found.given.title)),
+      body: found.due,
+      data: { homework_id: id },
+    };
+  };
+  return [
+    {
+      name: HOMEWORK_PUBLISHED,
+      severity: 'info',
+      compose: ({ homework_id }) => toClass(homework_id!, (title) => `New homework: ${title}`),
+    },
+    {
+      name: HOMEWORK_DUE,
+      severity: 'info',
+      async compose({ homework_id, due_at }) {
+        // A date that has moved has a reminder of its own.
+        if ((await homework.find(homework_id!))?.due_at !== due_at) return undefined;
+        return toClass(homework_id!, (title) => `Due soon: ${title}`, await submissions.handedIn(homework_id!));
+      },
+    },
+    {
+      name: ABSENCE,
+      severity: 'warn',
+      async compose({ class_id, date, student_id }) {
+        // AT6: corrected before its time, nobody hears of it.
+        if ((await sheets.statusOf(class_id!, date!, student_id!)) !== 'absent') return undefined;
+        const { name, userIds } = await school.family(student_id!);
+        return {
+          userIds,
+          entity: student_id!,
+          day: date!,
+          title: cut(`${name} is absent`),
+          body: `Marked absent on ${date}. Please tell the school if you know of it.`,
+          data: { student_id: student_id!, class_id: class_id!, date: date! },
+        };
+      },
+    },
+    {
+      name: ABSENCE_CORRECTED,
+      severity: 'warn',
+      async compose({ class_id, date, student_id }) {
+        const status = await sheets.statusOf(class_id!, date!, student_id!);
+        if (status === 'absent' || status === undefined) return undefined;
+        const { name, userIds } = await school.family(student_id!);
+        const told: string[] = [];
+        // AT6: only those who heard of the absence hear of its correction.
+        for (const userId of userIds) {
+          const notice = notificationId(userId, `${ABSENCE}:${student_id}:${date}`);
+          if ((await store.existing(userId, [notice])).length > 0) told.push(userId);
+        }
+        return {
+          userIds: told,
+          entity: student_id!,
+          day: date!,
+          title: cut(`${name} is not absent`),
+          body: `The roll of ${date} was corrected: ${status.replaceAll('_', ' ')}.`,
+          data: { student_id: student_id!, class_id: class_id!, date: date! },
+        };
+      },
+    },
+  ];
+}

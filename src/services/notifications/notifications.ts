@@ -1,0 +1,58 @@
+import type { Db } from 'mongodb';
+import type { Engine } from '../../engine.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { EventConsumer } from '../../lib/events.ts';
+import type { Route } from '../../lib/route.ts';
+import type { Mailer } from '../../stores/mail/mailer.ts';
+import type { ActivityLog } from '../activity-log/activity-log.ts';
+import type { SheetService } from '../attendance/sheet-service.ts';
+import type { AuthStore } from '../auth/auth-store.ts';
+import type { HomeworkService } from '../homework/homework-service.ts';
+import type { SubmissionService } from '../homework/submission-service.ts';
+import type { School } from '../school/school.ts';
+import { createNotificationConsumers } from './notification-consumers.ts';
+import { NotificationService } from './notification-service.ts';
+import { NotificationStore } from './notification-store.ts';
+import { createTopics } from './notification-topics.ts';
+import { createNotificationRoutes } from './notifications.routes.ts';
+
+export interface NotificationDeps {
+  engine: Engine;
+  db: Db;
+  school: School;
+  authStore: AuthStore;
+  homework: HomeworkService;
+  submissions: SubmissionService;
+  sheets: SheetService;
+  mailer: Mailer;
+  activity: ActivityLog;
+  clock: Clock;
+}
+
+/** Puts together what people are told. */
+export function createNotifications({ engine, db, authStore, mailer, activity, ...deps }: NotificationDeps): {
+  routes: Route[];
+  consumers: EventConsumer[];
+  notifications: NotificationService;
+} {
+  const { buffer, writer, cache, queues, userStreams } = engine;
+  const { school, clock } = deps;
+  const store = new NotificationStore({ buffer, db });
+  const notifications = new NotificationService({
+    writer,
+    cache,
+    queue: queues.notifications,
+    userStreams,
+    store,
+    contacts: authStore,
+    school,
+    mailer,
+    activity,
+    clock,
+  }).addTopics(createTopics({ ...deps, store }));
+  return {
+    notifications,
+    routes: createNotificationRoutes({ notifications }),
+    consumers: createNotificationConsumers({ notifications, school, clock }),
+  };
+}

@@ -1,0 +1,47 @@
+import type { Knex } from 'knex';
+import type { Sessions } from '../auth/sessions.ts';
+import { SCHOOL_COPIES, type School } from './school.ts';
+
+/** What a change of the school has made stale. */
+export interface Stale {
+  /** Reference data, by its name in `SCHOOL_COPIES`. */
+  copies?: readonly string[];
+  /** Classes whose members changed. */
+  rosters?: readonly string[];
+  /** Students whose classes changed. */
+  students?: readonly string[];
+  /** Users whose scopes changed; `everybody` when a whole year begins. */
+  users?: readonly (string | null)[] | 'everybody';
+}
+
+/** Drops what changes of the school make stale (DOMAIN §7): after their commit, before they are answered. */
+export class SchoolCaches {
+  readonly #knex: Knex;
+  readonly #school: School;
+  readonly #sessions: Sessions;
+
+  constructor({ knex, school, sessions }: { knex: Knex; school: School; sessions: Sessions }) {
+    this.#knex = knex;
+    this.#school = school;
+    this.#sessions = sessions;
+  }
+
+  /** @throws when Redis is away: the caller must not believe that a right is withdrawn while it is not */
+  async forget({ copies = [], rosters = [], students = [], users = [] }: Stale): Promise<void> {
+    const names = new Set(copies);
+    for (const id of rosters) names.add(SCHOOL_COPIES.roster(id)).add(SCHOOL_COPIES.leave(id));
+    for (const id of students) names.add(SCHOOL_COPIES.enrolments(id));
+    await Promise.all([this.#school.forget(...names), this.#forgetLogins(users)]);
+  }
+
+  /** Scopes live with the logins. */
+  async #forgetLogins(users: NonNullable<Stale['users']>): Promise<void> {
+    const ids = users === 'everybody' ? await this.#usersLoggedIn() : users.filter((id) => id !== null);
+    if (ids.length > 0) await this.#sessions.forget(...ids);
+  }
+
+  async #usersLoggedIn(): Promise<string[]> {
+    const result = await this.#knex.raw('SELECT DISTINCT user_id AS id FROM user_sessions WHERE revoked_at IS NULL');
+    return (result.rows as { id: string }[]).map(({ id }) => id);
+  }
+}

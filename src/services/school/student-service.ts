@@ -1,0 +1,209 @@
+import { HasDataError, NotFoundError } from '../../errors/catalogue.ts';
+import type { RequestContext } from '../../lib/route.ts';
+import type { Position } from '../../stores/postgres/conditions.ts';
+import { type Caller, FIRST_VERSION, NEXT_VERSION, requireVersion, type WriteThrough } from '../write-through.ts';
+import type { EnrolmentService } from './enrolment-service.ts';
+import type { Files } from './files.ts';
+import type { GuardianService, WantedGuardian } from './guardian-service.ts';
+import type { School } from './school.ts';
+import type { SchoolCaches } from './school-caches.ts';
+import { type StudentSight, studentReachOf } from './student-scope.ts';
+import type { EnrolmentRow, GuardianLink, StudentFilter, StudentRow, StudentStore } from './student-store.ts';
+
+/** What an admin says of a student; the row's own columns. */
+export interface StudentFields {
+  admission_no: string;
+  full_name: string;
+  birth_on: string;
+  gender: string | null;
+  house: string | null;
+  admitted_on: string;
+  photo_file_id: string | null;
+}
+
+export interface NewStudent extends Omit<StudentFields, 'admitted_on'> {
+  admitted_on?: string;
+  guardians: WantedGuardian[];
+  class_id?: string;
+  /** First day in the class; the admission unless told. */
+  starts_on?: string;
+}
+
+export interface SeenStudent {
+  student: StudentRow;
+  sight: StudentSight;
+}
+
+export interface StudentDetail extends SeenStudent {
+  guardians: GuardianLink[];
+  enrolments: EnrolmentRow[];
+}
+
+type Reader = Pick<RequestContext, 'actor' | 'scope'>;
+
+const UNIQUES = { students_admission_no_uq: '/admission_no' };
+
+/** Students as rows of the school's books. */
+export class StudentService {
+  readonly #writes: WriteThrough;
+  readonly #store: StudentStore;
+  readonly #school: School;
+  readonly #caches: SchoolCaches;
+  readonly #enrolment: EnrolmentService;
+  readonly #guardians: GuardianService;
+  readonly #files: Files;
+
+  constructor(deps: {
+    writes: WriteThrough;
+    store: StudentStore;
+    school: School;
+    caches: SchoolCaches;
+    enrolment: EnrolmentService;
+    guardians: GuardianService;
+    files: Files;
+  }) {
+    this.#writes = deps.writes;
+    this.#store = deps.store;
+    this.#school = deps.school;
+    this.#caches = deps.caches;
+    this.#enrolment = deps.enrolment;
+    this.#guardians = deps.guardians;
+    this.#files = deps.files;
+  }
+
+  /** Sorted by name, with the class of today. */
+  async list(caller: Reader, filter: StudentFilter): Promise<{ items: SeenStudent[]; next?: Position }> {
+    const on = await this.#school.today();
+    const reach = await studentReachOf(caller, this.#school);
+    const rows = await this.#store.list(reach, filter, on);
+    const page = rows.slice(0, filter.limit);
+    const last = page.at(-1);
+    return {
+      items: page.map((student) => ({ student, sight: reach.sightOf(student, on)! })),
+      ...(rows.length > page.length && last ? { next: { value: last.sortName, id: last.id } } : {}),
+    };
+  }
+
+  /** @throws NotFoundError when there is none in the caller's scope */
+  async get(caller: Reader, id: string): Promise<StudentDetail> {
+    const on = await this.#school.today();
+    const reach = await studentReachOf(caller, this.#school);
+    const student = await this.#store.find(id, on);
+    const sight = student && reach.sightOf(student, on);
+    if (!student || !sight) throw new NotFoundError();
+    if (sight === 'narrow') return { student, sight, guardians: [], enrolments: [] };
+    const [guardians, enrolments] = await Promise.all([this.#store.guardians(id), this.#store.enrolments(id)]);
+    // Whom the school keeps from the child is its own business: families are not told.
+    return {
+      student,
+      sight,
+      guardians: guardians.filter(({ isBlocked }) => sight === 'staff' || !isBlocked),
+      enrolments,
+    };
+  }
+
+  /**
+   * Admits a student with guardians and, if a class is named, a seat in it: all or nothing.
+   *
+   * @param id given where a repetition must hit the same row
+   * @throws TakenError, ClassFullError, NotFoundError, FileNotReadyError, FileTypeError, UnprocessableError
+   */
+  async create(caller: Caller, input: NewStudent, id: string = caller.newId()): Promise<StudentDetail> {
+    const { guardians, class_id: classId, starts_on, admitted_on, ...fields } = input;
+    const today = await this.#school.today();
+    const admittedOn = admitted_on ?? today;
+    const known = await this.#store.find(id, today);
+    if (known) return this.#whole(known); // by the same request, whose answer was lost
+    await this.#requirePhoto(caller, fields.photo_file_id);
+    const detail = await this.#writes.run(
+      caller,
+      async (change) => {
+        const { knex, record } = change;
+        await knex.raw(
+          `INSERT INTO students (id, admission_no, full_name, birth_on, gender, house, admitted_on, photo_file_id, status, created_at, updated_at, version)
+           VALUES (:id, :admission_no, :full_name, :birth_on, :gender, :house, :admittedOn, :photo_file_id, 'active', :now, :now, ${FIRST_VERSION})`,
+          { ...fields, id, admittedOn, now: caller.now },
+        );
+        await this.#guardians.link(caller, knex, id, guardians);
+        if (classId) {
+          const startsOn = starts_on ?? admittedOn;
+          await this.#enrolment.place(caller.newId(), change, { id, admittedOn }, { classId, startsOn });
+        }
+        record({
+          service: 'auth',
+          action: 'student.create',
+          entity: { type: 'student', id },
+          after: { class_id: classId ?? null },
+        });
+        const [student, links, enrolments] = [
+          (await this.#store.find(id, today, knex))!,
+          await this.#store.guardians(id, knex),
+          await this.#store.enrolments(id, knex),
+        ];
+        return { student, sight: 'staff' as const, guardians: links, enrolments };
+      },
+      UNIQUES,
+    );
+    await this.#caches.forget({
+      rosters: classId ? [classId] : [],
+      students: [id],
+      users: detail.guardians.map(({ userId }) => userId),
+    });
+    return detail;
+  }
+
+  /** @throws NotFoundError, TakenError, HasDataError, StaleVersionError, FileNotReadyError, FileTypeError */
+  async update(
+    caller: Caller & Reader,
+    id: string,
+    changes: Partial<StudentFields>,
+    ifMatch?: number,
+  ): Promise<StudentDetail> {
+    if (changes.photo_file_id) await this.#requirePhoto(caller, changes.photo_file_id);
+    const { student, userId } = await this.#writes.run(
+      caller,
+      async ({ knex, record }) => {
+        const locked = await knex.raw('SELECT version FROM students WHERE id = ? FOR NO KEY UPDATE', [id]);
+        if (!locked.rows[0]) throw new NotFoundError();
+        requireVersion(ifMatch, locked.rows[0].version);
+        const [first] = await this.#store.enrolments(id, knex);
+        if (changes.admitted_on && first && first.startsOn < changes.admitted_on) {
+          throw new HasDataError({
+            errors: [{ pointer: '/admitted_on', detail: `the student was in a class from ${first.startsOn} on` }],
+          });
+        }
+        await knex('students')
+          .where({ id })
+          .update({ ...changes, updated_at: caller.now, version: knex.raw(NEXT_VERSION) });
+        // Values are personal: the log says which fields changed.
+        record({
+          service: 'auth',
+          action: 'student.update',
+          entity: { type: 'student', id },
+          after: { fields: Object.keys(changes) },
+        });
+        const changed = (await this.#store.find(id, await this.#school.today(), knex))!;
+        return { student: changed, userId: changed.userId };
+      },
+      UNIQUES,
+    );
+    const detail = await this.#whole(student);
+    const { guardians, enrolments } = detail;
+    // Rosters, the student's login and those of its guardians hold its name.
+    await this.#caches.forget({
+      rosters: enrolments.map(({ classId }) => classId),
+      users: [userId, ...guardians.map((guardian) => guardian.userId)],
+    });
+    return detail;
+  }
+
+  async #whole(student: StudentRow): Promise<StudentDetail> {
+    const { id } = student;
+    const [guardians, enrolments] = await Promise.all([this.#store.guardians(id), this.#store.enrolments(id)]);
+    return { student, sight: 'staff', guardians, enrolments };
+  }
+
+  async #requirePhoto({ actor }: Pick<Caller, 'actor'>, id: string | null): Promise<void> {
+    if (id !== null) await this.#files.requireUsable(actor.userId, 'avatar', [id], '/photo_file_id');
+  }
+}

@@ -1,0 +1,95 @@
+import { BadStateError, ValidationError } from '../../errors/catalogue.ts';
+import type { Log } from '../../lib/log.ts';
+import type { AccountMails } from '../auth/account-mails.ts';
+import type { AccountTokens, IssuedToken } from '../auth/account-tokens.ts';
+import { hashPassword, newTemporaryPassword } from '../auth/passwords.ts';
+import type { SessionStore } from '../auth/session-store.ts';
+import type { Caller, Change } from '../write-through.ts';
+import type { Credentials } from './user-fields.ts';
+import type { LockedUser, UserRow, UserStore } from './user-store.ts';
+
+type Prepared = { kind: 'invite' } | { kind: 'temporary_password'; password: string; passwordHash: string };
+
+/** What a transaction has made; undefined: nothing was asked for, or there were enough invites for now. */
+export type IssuedCredentials =
+  | { kind: 'invite'; token: IssuedToken }
+  | { kind: 'temporary_password'; password: string }
+  | undefined;
+
+/** What the admin is told of it. */
+export interface HandedOut {
+  invite: { expires_at: string; is_sent: boolean } | null;
+  temporary_password: string | null;
+}
+
+/** Ways into an account that an admin gives out: a mailed invite, or a temporary password. */
+export class CredentialService {
+  readonly #users: UserStore;
+  readonly #logins: SessionStore;
+  readonly #accountTokens: AccountTokens;
+  readonly #mails: AccountMails;
+  readonly #log: Log;
+
+  constructor(deps: {
+    users: UserStore;
+    logins: SessionStore;
+    accountTokens: AccountTokens;
+    mails: AccountMails;
+    log: Log;
+  }) {
+    this.#users = deps.users;
+    this.#logins = deps.logins;
+    this.#accountTokens = deps.accountTokens;
+    this.#mails = deps.mails;
+    this.#log = deps.log;
+  }
+
+  /**
+   * @param user the account as it is, unless it is new
+   * @throws ValidationError when an invite has no address to go to
+   * @throws BadStateError when an invite is for somebody who has a password
+   */
+  async prepare(kind: Credentials, email: string | null, user?: LockedUser): Promise<Prepared> {
+    if (kind === 'temporary_password') {
+      const password = newTemporaryPassword();
+      return { kind, password, passwordHash: await hashPassword(password) };
+    }
+    if (!email) throw new ValidationError({ errors: [{ pointer: '/email', detail: 'an invite needs an address' }] });
+    if (user && user.status !== 'invited') throw new BadStateError('only who has not accepted an invite gets another');
+    return { kind };
+  }
+
+  /** A temporary password ends the logins there are, as every new password does (A4). */
+  async issue(
+    { knex }: Pick<Change, 'knex'>,
+    { now, newId }: Pick<Caller, 'now' | 'newId'>,
+    userId: string,
+    prepared: Prepared,
+  ): Promise<IssuedCredentials> {
+    const { kind } = prepared;
+    if (kind === 'invite') {
+      const token = await this.#accountTokens.issue(knex, { id: newId(), userId, kind, now });
+      return token && { kind, token };
+    }
+    const { password, passwordHash } = prepared;
+    await this.#users.setTemporaryPassword(knex, { userId, passwordHash, now });
+    await this.#accountTokens.endAll(knex, userId, now);
+    await this.#logins.endIn(knex, { userId, reason: 'temporary_password', now });
+    return { kind, password };
+  }
+
+  /** Sends the invite, now that its token is committed. An admin who sees that it was not sent asks for another. */
+  async handOut({ id, email, login }: UserRow, issued: IssuedCredentials): Promise<HandedOut> {
+    if (issued?.kind === 'temporary_password') return { invite: null, temporary_password: issued.password };
+    if (!issued) return { invite: null, temporary_password: null };
+    const { token, expiresAt } = issued.token;
+    let isSent = true;
+    try {
+      await this.#mails.sendLink('invite', { email: email!, login, token, expiresAt });
+    } catch (error) {
+      isSent = false;
+      this.#log.error('invite not sent', { userId: id, error });
+    }
+    return { invite: { expires_at: expiresAt.toISOString(), is_sent: isSent }, temporary_password: null };
+  }
+}

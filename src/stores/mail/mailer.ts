@@ -1,0 +1,99 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createTransport } from 'nodemailer';
+import type { Log } from '../../lib/log.ts';
+
+export interface Mail {
+  /** Sent again under the same id, it is the same mail. */
+  id: string;
+  /** One address, without a name. */
+  to: string;
+  subject: string;
+  /** Plain text. */
+  text: string;
+}
+
+/** How services send mail. Neither addresses nor texts may reach a log or a job: they hold people's data and secrets. */
+export interface Mailer {
+  /** Resolves when the mail is handed over. @throws MailNotSentError; it may be sent again */
+  send(mail: Mail): Promise<void>;
+  /** Closes connections. */
+  close(): void;
+}
+
+export interface MailerOptions {
+  /** `smtp://` or `smtps://`, with login and password if the server asks for them; unset, mails are files in `folder`. */
+  url?: string | undefined;
+  /** Address of the sender, with a name or without. */
+  from: string;
+  folder: string;
+  log: Log;
+}
+
+/** Says why in codes alone: a server's own words name the address, and errors end in logs and in failed jobs. */
+export class MailNotSentError extends Error {
+  override name = 'MailNotSentError';
+
+  constructor(id: string, { code, responseCode }: { code?: string; responseCode?: number }) {
+    super(`mail ${id} was not sent: ${responseCode ?? code ?? 'unknown error'}`);
+  }
+}
+
+/** A mail server that says nothing must not hold a request for long. */
+const TIMEOUT_MS = 10_000;
+
+export function createMailer({ url, from, folder, log }: MailerOptions): Mailer {
+  if (url !== undefined) return createSmtpMailer(url, from);
+  log.warn('MAIL_URL is not set: mails are kept as files in DATA_DIR, good for development only');
+  return createFileMailer(folder, from);
+}
+
+const messageOf = ({ id, to, subject, text }: Mail, from: string) => ({
+  from,
+  // An object in place of a text: nothing in an address can name a second one.
+  to: { name: '', address: to },
+  subject,
+  text,
+  messageId: `<${id}@${/@([^\s>]+)/.exec(from)?.[1] ?? 'localhost'}>`,
+  disableFileAccess: true,
+  disableUrlAccess: true,
+});
+
+function createSmtpMailer(url: string, from: string): Mailer {
+  const { protocol, hostname, port, username, password } = new URL(url);
+  const transport = createTransport({
+    pool: true,
+    host: hostname,
+    ...(port ? { port: Number(port) } : {}),
+    secure: protocol === 'smtps:',
+    ...(username ? { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } } : {}),
+    connectionTimeout: TIMEOUT_MS,
+    greetingTimeout: TIMEOUT_MS,
+    socketTimeout: TIMEOUT_MS,
+  });
+  return {
+    async send(mail) {
+      try {
+        await transport.sendMail(messageOf(mail, from));
+      } catch (error) {
+        throw new MailNotSentError(mail.id, error as { code?: string; responseCode?: number });
+      }
+    },
+    close: () => transport.close(),
+  };
+}
+
+/** One file a mail that mail programs open, readable by the owner only; it appears whole. */
+function createFileMailer(folder: string, from: string): Mailer {
+  const transport = createTransport({ streamTransport: true, buffer: true });
+  return {
+    async send(mail) {
+      const { message } = await transport.sendMail(messageOf(mail, from));
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const file = join(folder, `${mail.id}.eml`);
+      await writeFile(`${file}.part`, message as Buffer, { mode: 0o600 });
+      await rename(`${file}.part`, file);
+    },
+    close: () => transport.close(),
+  };
+}
