@@ -15,7 +15,8 @@ const line = view({
   action: Joi.string(),
   entity: view({ type: Joi.string(), id: Joi.string() }),
   request_id: Joi.string(),
-  ip: Joi.string(),
+  /** Empty where a job did it. */
+  ip: Joi.string().allow(''),
   outcome: Joi.string(),
   before: Joi.any().optional(),
   after: Joi.any().optional(),

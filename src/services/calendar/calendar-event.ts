@@ -110,7 +110,7 @@ export const eventFields = {
   status: Joi.string().valid(...EVENT_STATUSES),
 };
 
-const audience = Joi.alternatives<Audience>(
+export const audience = Joi.alternatives<Audience>(
   Joi.object({ kind: Joi.valid('school').required() }),
   Joi.object({
     kind: Joi.valid('role').required(),

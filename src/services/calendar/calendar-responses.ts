@@ -1,7 +1,6 @@
 import Joi from 'joi';
-import { ROLES } from '../../lib/actor.ts';
 import { isoInstant, schoolDate, uuid, version, view } from '../../lib/joi.ts';
-import { eventFields, localMinute } from './calendar-event.ts';
+import { audience, eventFields, localMinute } from './calendar-event.ts';
 import { ANSWERS } from './event-rsvp.entity.ts';
 
 export const occurrenceResponse = view({
@@ -28,13 +27,6 @@ const exception = view({
   new_start_local: localMinute.allow(null),
   new_duration_min: Joi.number().integer().allow(null),
   new_title: Joi.string().allow(null),
-});
-
-const audience = Joi.object({
-  kind: Joi.string().valid('school', 'role', 'class', 'user').required(),
-  role: Joi.string().valid(...ROLES),
-  class_id: uuid,
-  user_id: uuid,
 });
 
 export const eventResponse = view({

@@ -62,7 +62,7 @@ export const createFileRoutes = ({ files }: { files: FileService }): Route[] => 
       size: Joi.number().integer().min(1).required(),
     }),
     response: uploadView,
-    errors: ['FILE_TYPE', 'FILE_SIZE', 'STORAGE_UNAVAILABLE'],
+    errors: ['FORBIDDEN', 'FILE_TYPE', 'FILE_SIZE', 'STORAGE_UNAVAILABLE'],
     async handle(context) {
       const { file, upload } = await files.create(context, context.body);
       const { url, method, headers, expiresAt } = upload;
