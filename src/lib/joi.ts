@@ -84,7 +84,15 @@ export const phone = Joi.string()
 export const email = Joi.string().email({ tlds: false }).max(254);
 
 /** A line of text: a name, a title. Neither empty nor only blanks. */
-export const line = (limit: number): Joi.StringSchema => Joi.string().trim().min(1).max(limit);
+export const line = (limit: number): Joi.StringSchema =>
+  Joi.string()
+    .trim()
+    .min(1)
+    // joi counts UTF-16 units; the databases and JSON Schema count characters.
+    .custom((value: string, helpers) =>
+      value.length > limit && [...value].length > limit ? helpers.error('string.max', { limit }) : value,
+    )
+    .meta({ jsonSchema: { maxLength: limit } });
 
 /** A version in an answer; 0 where nothing was ever written. */
 export const version = Joi.number().integer().min(0);

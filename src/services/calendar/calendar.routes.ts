@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { RangeTooWideError, ValidationError } from '../../errors/catalogue.ts';
+import { RangeTooWideError, UnprocessableError } from '../../errors/catalogue.ts';
 import { daysBetween } from '../../lib/clock.ts';
 import { cursor, isoInstant, pageLimit, schoolDate, view } from '../../lib/joi.ts';
 import { defineRoute, noContent, ok, type Route } from '../../lib/route.ts';
@@ -67,7 +67,7 @@ export const createCalendarRoutes = ({
       cursor,
     }),
     response: Joi.array().items(occurrenceResponse),
-    errors: ['RANGE_TOO_WIDE'],
+    errors: ['RULE_BROKEN', 'RANGE_TOO_WIDE'],
     async handle(context) {
       const { from, to, kind, limit, cursor: position } = context.query;
       const { items, next } = await reader.range(context, { from, to }, { kind, limit, cursor: position });
@@ -94,10 +94,10 @@ export const createCalendarRoutes = ({
     access: read,
     query: Joi.object<{ from: string; to: string }>({ from: schoolDate.required(), to: schoolDate.required() }),
     response: Joi.array().items(schoolDayResponse),
-    errors: ['RANGE_TOO_WIDE'],
+    errors: ['RULE_BROKEN', 'RANGE_TOO_WIDE'],
     async handle({ query: { from, to } }) {
       if (from > to)
-        throw new ValidationError({ errors: [{ pointer: '/query/to', detail: 'must not lie before from' }] });
+        throw new UnprocessableError({ errors: [{ pointer: '/query/to', detail: 'must not lie before from' }] });
       if (daysBetween(from, to) > MOST_SCHOOL_DAYS)
         throw new RangeTooWideError({
           errors: [{ pointer: '/query/to', detail: `must be ${MOST_SCHOOL_DAYS} days after from at most` }],

@@ -109,7 +109,7 @@ export const createEventRoutes = ({
     access: write,
     body: newEvent,
     response: changeResponse,
-    errors: ['BAD_RRULE', 'TOO_MANY'],
+    errors: ['RULE_BROKEN', 'BAD_RRULE', 'TOO_MANY'],
     async handle(context) {
       const { audiences, ...fields } = context.body;
       const isClosing = fields.kind === 'holiday' || fields.kind === 'closure';
@@ -148,7 +148,7 @@ export const createEventRoutes = ({
     query: targetQuery,
     body: Joi.object<EventChanges>({ ...eventFields, audiences: audienceList }).min(1),
     response: changeResponse,
-    errors: ['BAD_RRULE', 'TOO_MANY', 'NO_SUCH_OCCURRENCE', 'BAD_STATE', 'VERSION_CONFLICT'],
+    errors: ['RULE_BROKEN', 'BAD_RRULE', 'TOO_MANY', 'NO_SUCH_OCCURRENCE', 'BAD_STATE', 'VERSION_CONFLICT'],
     async handle(context) {
       const target = targetOf(context.params.id, context.query, context.ifMatch);
       const result = await events.update(context, target, context.body);
@@ -193,7 +193,7 @@ export const createEventRoutes = ({
     }),
     entity: 'event_rsvp',
     response: rsvpResponse,
-    errors: ['RSVP_CLOSED', 'NO_SUCH_OCCURRENCE', 'VERSION_CONFLICT'],
+    errors: ['RULE_BROKEN', 'RSVP_CLOSED', 'NO_SUCH_OCCURRENCE', 'VERSION_CONFLICT'],
     async handle(context) {
       const { occurrence, answer, note } = context.body;
       const input = { eventId: context.params.id, occurrence, answer, note };
@@ -211,7 +211,7 @@ export const createEventRoutes = ({
     params: idParams,
     query: Joi.object<{ occurrence?: string }>({ occurrence: localMinute }),
     response: rsvpListResponse,
-    errors: ['NO_SUCH_OCCURRENCE'],
+    errors: ['RULE_BROKEN', 'NO_SUCH_OCCURRENCE'],
     async handle(context) {
       const { occurrence_local, answers } = await rsvps.list(context, context.params.id, context.query.occurrence);
       const count = (answer: Answer): number => answers.filter((rsvp) => rsvp.answer === answer).length;

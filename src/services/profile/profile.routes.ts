@@ -71,7 +71,7 @@ export const createProfileRoutes = ({ profiles, users }: { profiles: ProfileServ
       .without('email', buffered),
     entity: 'profile',
     response: me,
-    errors: ['VERSION_CONFLICT', 'TAKEN', 'FILE_NOT_READY', 'FILE_TYPE'],
+    errors: ['VERSION_CONFLICT', 'TAKEN', 'RULE_BROKEN', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const { login, email, ...changes } = context.body;
       if (login !== undefined || email !== undefined) {

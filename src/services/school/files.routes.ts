@@ -10,7 +10,10 @@ const SERVICE = 'auth';
 const LIST = '/api/v1/files';
 
 /** A plain name: no folders, nothing that a header or a screen would take for a command. */
-const fileName = line(LIMITS.files.file_name).pattern(/^[^\p{Cc}/\\]+$/u, 'file name');
+const fileName = line(LIMITS.files.file_name)
+  .pattern(/^[^\p{Cc}/\\]+$/u, 'file name')
+  // Not every reader of patterns knows classes of characters.
+  .meta({ jsonSchema: { allOf: [{ pattern: '^[^\\x00-\\x1f\\x7f-\\x9f/\\\\]+$' }] } });
 
 const fields = {
   file_id: uuid,

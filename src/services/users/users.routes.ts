@@ -94,7 +94,7 @@ export const createUserRoutes = ({ users, access }: { users: UserService; access
     params: idParams,
     body: userChangesBody,
     response: userAndCredentialsResponse,
-    errors: ['TAKEN', 'BAD_STATE', 'VERSION_CONFLICT'],
+    errors: ['TAKEN', 'RULE_BROKEN', 'BAD_STATE', 'VERSION_CONFLICT'],
     async handle(context) {
       const { params, body, ifMatch } = context;
       const { user, handedOut } = await users.update(context, params.id, body, ifMatch);
