@@ -4,7 +4,8 @@ import { join } from 'node:path';
 /** Long enough to show what a list holds. */
 const MOST_ITEMS = 2;
 const MOST_CHARACTERS = 200;
-const SECRETS = /token$|^password$/;
+/** Links hold a signature, or the secret of who subscribes. */
+const SECRETS = /token$|password$|^(.+_)?url$/;
 
 /**
  * With RECORD_EXAMPLES=<folder>: notes a request that went well and its answer, one line each, for the API description

@@ -25,6 +25,15 @@ describe('/openapi.json', () => {
     expect(silent).toEqual([]);
   });
 
+  it('says where a rule may refuse, and what is no envelope', () => {
+    const timetable = school.description.find('PUT', '/api/v1/classes/x/timetable')!.operation;
+    expect(JSON.stringify(timetable.responses['422'])).toContain('RULE_BROKEN');
+    const typeOf = (path: string) =>
+      Object.keys(school.description.find('GET', path)!.operation.responses['200']!.content!);
+    expect(typeOf('/api/v1/calendar.ics')).toEqual(['text/calendar']);
+    expect(typeOf('/api/v1/stream')).toEqual(['text/event-stream']);
+  });
+
   it('has examples that fit their schemas', () => {
     const wrong: string[] = [];
     for (const { path, method, operation } of school.description.operations()) {
