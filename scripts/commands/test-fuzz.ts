@@ -109,8 +109,8 @@ async function isLoggedIn(url: string, token: string): Promise<boolean> {
 }
 
 /**
- * Its default checks. What is fitted: a rule or a newer version may refuse what the schema allows (422, 412, 429), and no text holds NUL,
- * which is said in words, as no schema of ours repeats it for each text.
+ * Its default checks. What is fitted: a rule or a newer version may refuse what the schema allows (422, 412, 429), what breaks it may
+ * be too large as well (413), and no text holds NUL, which is said in words, as no schema of ours repeats it for each text.
  */
 const settings = (token: string, examples: number, seed: number): string => `
 seed = ${seed}
@@ -124,6 +124,9 @@ database = "none"
 
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422", "429"]
+
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429"]
 
 [auth.openapi.bearer]
 bearer = ${JSON.stringify(token)}

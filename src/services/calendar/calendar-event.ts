@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { ROLES, type Role } from '../../lib/actor.ts';
-import { schoolDate, uuid } from '../../lib/joi.ts';
+import { REAL_DATE, TIME, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
 export const EVENT_KINDS = ['event', 'holiday', 'exam', 'meeting', 'closure'] as const;
@@ -65,22 +65,14 @@ export interface WholeEvent {
 export const DAY_MINUTES = 1_440;
 /** A term of holidays, and some. */
 const MOST_MINUTES = 190 * DAY_MINUTES;
-/** Dates that exist, as a pattern can say it: no format of JSON Schema stands for a wall clock time. */
-const REAL_DATE = [
-  '(19|20|21)\\d{2}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))',
-  '((19|20|21)(0[48]|[2468][048]|[13579][26])|2000)-02-29',
-].join('|');
-const LOCAL = /^(\d{4}-\d{2}-\d{2})T([01]\d|2[0-3]):([0-5]\d)(:00)?$/;
+const LOCAL = new RegExp(`^(${REAL_DATE})T${TIME}(:00)?$`);
 
 /** A wall clock's minute, `YYYY-MM-DDTHH:MM`. */
 export const localMinute = Joi.string()
-  .custom((value: string, helpers) => {
-    const match = LOCAL.exec(value);
-    if (!match || schoolDate.validate(match[1]).error)
-      return helpers.message({ custom: 'must be a wall clock time YYYY-MM-DDTHH:MM' });
-    return value.slice(0, 16);
-  })
-  .meta({ jsonSchema: { pattern: `^(${REAL_DATE})T([01]\\d|2[0-3]):[0-5]\\d(:00)?$` } });
+  .custom((value: string, helpers) =>
+    LOCAL.test(value) ? value.slice(0, 16) : helpers.message({ custom: 'must be a wall clock time YYYY-MM-DDTHH:MM' }),
+  )
+  .meta({ jsonSchema: { pattern: LOCAL.source } });
 
 const timeZone = Joi.string()
   .max(LIMITS.events.tz)
