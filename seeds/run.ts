@@ -20,8 +20,8 @@ export interface SeedOptions {
   /** The one password of all demo logins. */
   password: string;
   log?: Pick<Log, 'info' | 'warn'>;
-  /** Called after each table. */
-  progress?(table: string, rows: number): void;
+  /** Called after each table. @param share of all rows that are there by then, 0 to 1 */
+  progress?(table: string, rows: number, share: number): void;
 }
 
 export interface SeedReport {
@@ -106,11 +106,14 @@ async function fill(
     passwordHash,
   });
   const tables = data.map(([table]) => table);
+  const total = data.reduce((sum, [, tableRows]) => sum + tableRows.length, 0);
+  let done = 0;
   await withoutForeignKeys(client, tables, async () => {
     for (const [table, tableRows] of data) {
       await copyRows(client, table, tableRows);
       rows[table] = tableRows.length;
-      progress?.(table, tableRows.length);
+      done += tableRows.length;
+      progress?.(table, tableRows.length, done / total);
     }
   });
   log?.info('the demo school is seeded', { ...mark, rows: Object.values(rows).reduce((sum, count) => sum + count, 0) });

@@ -1,8 +1,10 @@
+import { createAnnouncements } from './announcements.ts';
 import { createAttendance } from './attendance.ts';
 import { createCalendar } from './calendar.ts';
 import { createStructure } from './classes.ts';
 import { createHomework } from './homework.ts';
 import { createPeople } from './people.ts';
+import { createPoints } from './points.ts';
 import type { Row } from './rows.ts';
 import { SCALES, type Scale } from './scale.ts';
 import { schoolRows } from './school.ts';
@@ -52,5 +54,7 @@ export function createSchoolData({ scale, today, passwordHash }: SchoolDataOptio
     ['attendance_sheets', attendance.attendance_sheets],
     ['attendance_entries', attendance.attendance_entries],
     ['leave_requests', attendance.leave_requests],
+    ['point_entries', createPoints(attendance, homework, year)],
+    ['announcements', createAnnouncements(structure, people, year)],
   ];
 }

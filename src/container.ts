@@ -26,6 +26,7 @@ import { SessionStore } from './services/auth/session-store.ts';
 import { Sessions } from './services/auth/sessions.ts';
 import { loadSigningKeys } from './services/auth/signing-keys.ts';
 import { Tokens } from './services/auth/tokens.ts';
+import type { Dashboard } from './services/dashboard/index.ts';
 import type { NotificationService } from './services/notifications/notification-service.ts';
 import { createServices, entities } from './services/registry.ts';
 import { School } from './services/school/school.ts';
@@ -47,6 +48,9 @@ export interface ContainerOptions {
 
 export interface Container {
   engine: Engine;
+  dashboard: Dashboard;
+  /** @throws when there is no school yet */
+  schoolTimezone(): Promise<string>;
   metrics: Metrics;
   observed: EngineMetrics;
   db: Db;
@@ -194,6 +198,8 @@ export function createContainer({
     routes,
     consumers: services.consumers,
     notifications: services.notifications,
+    dashboard: services.dashboard,
+    schoolTimezone: () => school.timezone(),
     knex,
     streams,
     sessions,

@@ -45,8 +45,7 @@ export function createEngineMetrics(metrics: Metrics): EngineMetrics {
     labels: ['reason'],
     buckets: [0.1, 0.5, 1, 5, 15, 60, 300, 900],
   });
-  let hits = 0;
-  let reads = 0;
+  const caches = new Map<string, { reads: number; hits: number }>();
   let stored = 0;
   let failed = 0;
   let lastRunMs = 0;
@@ -55,9 +54,12 @@ export function createEngineMetrics(metrics: Metrics): EngineMetrics {
     observeRequest: (route, method, status, seconds) => {
       if (metrics.isEnabled) requests.observe({ route, method, status: String(status) }, seconds);
     },
-    observeCache: (_name, isHit) => {
-      reads++;
-      if (isHit) hits++;
+    observeCache: (name, isHit) => {
+      const kind = cacheKind(name);
+      for (const known of ['all', kind]) {
+        const count = caches.get(known) ?? { reads: 0, hits: 0 };
+        caches.set(known, { reads: count.reads + 1, hits: count.hits + (isHit ? 1 : 0) });
+      }
       if (metrics.isEnabled) cacheReads.inc({ result: isHit ? 'hit' : 'miss' });
     },
     observeBatch: (result) => {
@@ -74,8 +76,15 @@ export function createEngineMetrics(metrics: Metrics): EngineMetrics {
     },
     watch: ({ buffer, guard, queues }) => {
       metrics.gauge(
-        { name: 'redis_cache_hit_rate', help: 'Share of cache reads that found a fresh answer since start' },
-        (gauge) => gauge.set(reads === 0 ? 0 : hits / reads),
+        {
+          name: 'redis_cache_hit_rate',
+          help: 'Share of cache reads that found a fresh answer since start, by what is cached; all of it is "all"',
+          labels: ['cache'],
+        },
+        (gauge) => {
+          gauge.set({ cache: 'all' }, 0);
+          for (const [cache, { reads, hits }] of caches) gauge.set({ cache }, hits / reads);
+        },
       );
       metrics.gauge(
         { name: 'batch_processor_success_rate', help: 'Share of writes stored without failure since start' },
@@ -121,3 +130,6 @@ export function createEngineMetrics(metrics: Metrics): EngineMetrics {
     },
   };
 }
+
+/** What kind of answer a key names, such as `dashboard:student`: its words, without the ids that follow. */
+export const cacheKind = (name: string): string => /^[a-z_]+(?::[a-z_]+(?=:|$))?/.exec(name)?.[0] ?? 'other';

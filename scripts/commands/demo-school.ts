@@ -1,5 +1,6 @@
 import { runSeed } from '../../seeds/run.ts';
 import type { Scale } from '../../seeds/scale.ts';
+import { progressBar } from '../lib/progress-bar.ts';
 import { progressLog } from '../lib/progress-log.ts';
 import type { ProvidedServices } from '../services/provide-services.ts';
 import { CommandError, optionOf } from './command.ts';
@@ -44,7 +45,14 @@ export async function seedDemoSchool({ urls }: ProvidedServices, options: DemoSc
       `DEMO_PASSWORD must have ${SHORTEST_PASSWORD} characters or more; in production it has no default`,
     );
   }
-  await runSeed({ databaseUrl: urls.DATABASE_URL, mongoUrl: urls.MONGO_URL, ...options, password, log: progressLog });
+  await runSeed({
+    databaseUrl: urls.DATABASE_URL,
+    mongoUrl: urls.MONGO_URL,
+    ...options,
+    password,
+    log: progressLog,
+    progress: progressBar(process.stderr),
+  });
 }
 
 const isDate = (text: string): boolean => {

@@ -241,6 +241,16 @@ export class BufferKeys {
     return key.startsWith(this.prefix) && /^\{\d+\}:[a-z0-9_]+:w:/.test(key.slice(this.prefix.length));
   }
 
+  /** Hash: how often something has changed what a person, a class or the school sees; bounded by those. */
+  touches(): string {
+    return `{${this.prefix}:touches}`;
+  }
+
+  /** A class's sorted set of a period, student to points; `state` is a hash: generation, and the one each set was made for. */
+  leaderboard(classId: string, period: string): string {
+    return `{${this.prefix}:leaderboard:class:${classId}}:${period}`;
+  }
+
   run(runId: string): string {
     return `${this.prefix}:run:${runId}`;
   }

@@ -48,6 +48,7 @@ export class Writer {
   readonly #stores: StoreDirectory;
   readonly #isBufferShut: () => boolean;
   readonly #intervalMs: number;
+  #onEvents: ((events: readonly DomainEvent[]) => Promise<void>) | undefined;
 
   constructor(deps: {
     buffer: WriteBuffer;
@@ -70,6 +71,14 @@ export class Writer {
     this.#stores = deps.stores;
     this.#isBufferShut = deps.isBufferShut;
     this.#intervalMs = deps.intervalMs;
+  }
+
+  /**
+   * Told of the events of a write that has its place, before the write is answered: for what its own writer must see at once.
+   * It must not throw; consumers hear of the same events later.
+   */
+  onEvents(listener: (events: readonly DomainEvent[]) => Promise<void>): void {
+    this.#onEvents = listener;
   }
 
   /**
@@ -120,10 +129,14 @@ export class Writer {
       // Events of a write that may be refused wait for it. When they are lost, so is the answer: the request comes again.
       const { events = [], ...rest } = options;
       const receipt = await this.#through(entity, key(), () => put({ ...rest, isAlone: true }));
-      if (events.length > 0) await this.#eventLog.append(events);
+      if (events.length > 0) {
+        await this.#eventLog.append(events);
+        await this.#onEvents?.(events);
+      }
       return receipt;
     }
     const receipt = await put(options);
+    if (options.events && options.events.length > 0) await this.#onEvents?.(options.events);
     return { ...receipt, isPending: true, storedBy: new Date(Date.now() + promiseMs(entity.lane, this.#intervalMs)) };
   }
 

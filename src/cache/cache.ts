@@ -8,10 +8,15 @@ export interface CacheSpec<T> {
   ttlSeconds?: number;
   /** Beyond its freshness, served only when the loader fails. */
   staleSeconds?: number;
-  /** State of the source as the caller knows it: an answer of another state is not served, fresh or stale. */
-  stamp?: number;
+  /**
+   * State of the source as the caller knows it: an answer of another state is not served, fresh or stale. A function is
+   * asked beside the answer, and says undefined when nobody can tell.
+   */
+  stamp?: number | (() => Promise<string | undefined>);
   /** Name that drops this answer together with others, in place of its own. */
   group?: string;
+  /** Whether an answer may be kept; any unless told. */
+  isKept?: (value: T) => boolean;
   load: () => Promise<T>;
 }
 
@@ -55,6 +60,7 @@ export class Cache {
   readonly #loading = new Map<string, Promise<unknown>>();
   readonly #observe: (name: string, isHit: boolean) => void;
   readonly #mayStore: () => boolean;
+  readonly #nowMs: () => number;
 
   constructor(deps: {
     /** Of generations, and of the answers unless they have a server of their own. */
@@ -66,6 +72,8 @@ export class Cache {
     observe?: ((name: string, isHit: boolean) => void) | undefined;
     /** Asked before each store: answers are kept only while there is room for them. */
     mayStore?: () => boolean;
+    /** Judges freshness; the machine's clock unless given. */
+    nowMs?: () => number;
   }) {
     this.#redis = deps.redis;
     this.#answers = deps.answers ?? deps.redis;
@@ -73,6 +81,7 @@ export class Cache {
     this.#ttlSeconds = deps.ttlSeconds;
     this.#observe = deps.observe ?? (() => {});
     this.#mayStore = deps.mayStore ?? (() => true);
+    this.#nowMs = deps.nowMs ?? Date.now;
   }
 
   /** @throws what the loader throws, when no stale answer is left */
@@ -85,7 +94,7 @@ export class Cache {
     ]);
     const kept = content ? (JSON.parse(content) as Kept<T>) : undefined;
     const found = kept && kept.stamp === stamp ? kept : undefined;
-    const isFresh = found !== undefined && found.freshUntilMs > Date.now();
+    const isFresh = found !== undefined && found.freshUntilMs > this.#nowMs();
     this.#observe(spec.name, isFresh);
     if (isFresh) return { value: found.value, source: 'cache' };
     try {
@@ -137,7 +146,13 @@ export class Cache {
   }
 
   /** @returns undefined when no answer can be served or kept: Redis is away, or the group is fenced */
-  async #stampOf({ stamp, group }: CacheSpec<unknown>, key: string): Promise<Stamp | undefined> {
+  async #stampOf(
+    { stamp: given, group }: Pick<CacheSpec<unknown>, 'stamp' | 'group'>,
+    key: string,
+  ): Promise<Stamp | undefined> {
+    const isAsked = typeof given === 'function';
+    const stamp = isAsked ? await given() : given;
+    if (isAsked && stamp === undefined) return undefined;
     if (group === undefined) return stamp ?? this.#generation(key);
     const groupKey = this.#keyOf(group);
     try {
@@ -169,13 +184,13 @@ export class Cache {
 
   async #loadAndStore<T>(
     key: string,
-    { ttlSeconds = this.#ttlSeconds, staleSeconds = 0, load }: CacheSpec<T>,
+    { ttlSeconds = this.#ttlSeconds, staleSeconds = 0, isKept, load }: CacheSpec<T>,
     stamp: Stamp | undefined,
   ): Promise<T> {
     const value = await load();
-    if (stamp === undefined || !this.#mayStore()) return value;
+    if (stamp === undefined || !this.#mayStore() || isKept?.(value) === false) return value;
     const ttl = ttlSeconds * (1 - JITTER + Math.random() * 2 * JITTER);
-    const content = JSON.stringify({ value, freshUntilMs: Date.now() + ttl * 1000, stamp } satisfies Kept<T>);
+    const content = JSON.stringify({ value, freshUntilMs: this.#nowMs() + ttl * 1000, stamp } satisfies Kept<T>);
     const lifeSeconds = Math.min(Math.ceil(ttl + staleSeconds), LONGEST_SECONDS);
     // A cache that cannot be written slows reads down; it must not fail them.
     await this.#answers.set(key, content, 'EX', lifeSeconds).catch(() => {});

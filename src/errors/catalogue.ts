@@ -72,6 +72,10 @@ export const FileTypeError = defineError('FILE_TYPE', 422, 'This type of file is
 export const FileSizeError = defineError('FILE_SIZE', 422, 'The file is too large');
 export const NotUploadedError = defineError('NOT_UPLOADED', 422, 'The file has not been uploaded');
 
+// Dashboard
+export const LeaderboardOffError = defineError('LEADERBOARD_OFF', 403, 'This school shows no leaderboards');
+export const PointsLimitError = defineError('POINTS_LIMIT', 422, 'The month has no room for so many points');
+
 // Homework
 export const BadWindowError = defineError('BAD_WINDOW', 422, 'The dates do not fit together');
 export const FileNotReadyError = defineError('FILE_NOT_READY', 422, 'A file is not ready or not yours');

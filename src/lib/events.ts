@@ -14,6 +14,7 @@ export type EventName =
   | 'attendance.saved'
   | 'attendance.stored'
   | 'leave.decided'
+  | 'points.changed'
   | 'calendar.event.changed'
   | 'calendar.holiday.changed'
   | 'platform.flush.failed'

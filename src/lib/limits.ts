@@ -22,6 +22,8 @@ export const LIMITS = {
   event_rsvps: { note: 500 },
   outbox_events: { name: 100, aggregate_id: 200 },
   idempotency_keys: { key: 200, method: 10, path: 500 },
+  point_entries: { reason: 500 },
+  announcements: { title: 200, body: 10_000 },
   homework: { title: 300, description: 20_000 },
   homework_extensions: { reason: 500 },
   homework_submissions: { body: 50_000 },

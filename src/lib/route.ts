@@ -17,6 +17,8 @@ export type Capability =
   | 'structure'
   | 'dashboards'
   | 'leaderboard'
+  /** Giving points by hand (§4.2); it has no row of its own in §1. */
+  | 'points'
   | 'announcements'
   | 'question_bank'
   | 'quizzes'

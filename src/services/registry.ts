@@ -7,14 +7,17 @@ import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
 import { attendanceEntity } from './attendance/attendance.entity.ts';
 import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
+import { createAttendanceCards } from './attendance/attendance-cards.ts';
 import { AttendanceMarks } from './attendance/attendance-marks.ts';
 import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
 import { SheetService } from './attendance/sheet-service.ts';
 import { createCalendar } from './calendar/calendar.ts';
 import { eventRsvpEntity } from './calendar/event-rsvp.entity.ts';
+import { createDashboard, type Dashboard } from './dashboard/index.ts';
 import { homeworkEntity } from './homework/homework.entity.ts';
 import { createHomeworkRoutes } from './homework/homework.routes.ts';
+import { createHomeworkCards } from './homework/homework-cards.ts';
 import { HomeworkFiles } from './homework/homework-files.ts';
 import { HomeworkService } from './homework/homework-service.ts';
 import { HomeworkStore } from './homework/homework-store.ts';
@@ -23,6 +26,7 @@ import { SubmissionService } from './homework/submission-service.ts';
 import { notificationEntity, notificationReadEntity } from './notifications/notification.entity.ts';
 import type { NotificationService } from './notifications/notification-service.ts';
 import { createNotifications } from './notifications/notifications.ts';
+import { createFlushCard } from './operations/flush-card.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
@@ -61,6 +65,7 @@ export interface Services {
   /** What jobs of queues ask services to do. */
   jobs: { runImport: ReturnType<typeof createSchoolCore>['runImport'] };
   notifications: NotificationService;
+  dashboard: Dashboard;
 }
 
 /** Builds the services and gathers their routes, what they do about events, and what they do for jobs. */
@@ -102,6 +107,15 @@ export function createServices(deps: ServiceDeps): Services {
   });
   const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
   const told = createNotifications({ ...deps, homework, submissions, sheets, activity });
+  const dashboard = createDashboard({
+    ...deps,
+    writes,
+    cards: [
+      ...createAttendanceCards({ marks, school }),
+      ...createHomeworkCards({ buffer, reader, store: homeworkStore, school }),
+      createFlushCard({ buffer }),
+    ],
+  });
   return {
     routes: [
       ...accounts.routes,
@@ -116,9 +130,11 @@ export function createServices(deps: ServiceDeps): Services {
         entities: entities.map(({ name }) => name),
       }),
       ...told.routes,
+      ...dashboard.routes,
       ...createStreamRoutes({ streams }),
     ],
-    consumers: told.consumers,
+    consumers: [...told.consumers, ...dashboard.consumers],
+    dashboard,
     jobs: { runImport: core.runImport },
     notifications: told.notifications,
   };

@@ -13,8 +13,10 @@ export interface Target {
   body?: (world: World) => unknown;
   /** A list: the id of the world's row that it holds for those who reach it; it answers 200 to the others, too. */
   lists?: (world: World) => string;
-  /** No row of the school is asked for: whoever has the capability is answered. */
+  /** No row of the school decides: whoever has the capability is answered, be it that the request makes no sense. */
   isRowless?: true;
+  /** The login that asks may not be used again. */
+  endsLogin?: true;
   /** The route is for fewer roles than its capability, as DOMAIN §4 says. */
   only?: readonly Role[];
 }
@@ -25,6 +27,17 @@ const rowless = (path: string, body?: unknown): Target => ({
   ...(body === undefined ? {} : { body: () => body }),
 });
 
+/** Nobody's. */
+const NO_ID = '00000000-0000-7000-8000-000000000000';
+/** Changes that only administrators may ask for: they are told that there is no such row, or what the body lacks. */
+const forAdmins = (...routes: string[]): Record<string, Target> =>
+  Object.fromEntries(
+    routes.map((route) => [
+      route,
+      rowless(route.split(' ')[1]!.replace(':id', NO_ID), route.startsWith('GET') ? undefined : {}),
+    ]),
+  );
+
 const STAFF: readonly Role[] = ['admin', 'principal', 'teacher'];
 const FAILED = 'homework~00000000-0000-7000-8000-000000000000';
 
@@ -32,11 +45,58 @@ const FAILED = 'homework~00000000-0000-7000-8000-000000000000';
 export const TARGETS: Readonly<Record<string, Target>> = {
   'PATCH /auth/me': rowless('/auth/me', { phone: '+91 98220 12345' }),
 
+  'POST /auth/logout': { ...rowless('/auth/logout', {}), endsLogin: true },
+  'GET /auth/sessions': rowless('/auth/sessions'),
+  'DELETE /auth/sessions/:sid': rowless(`/auth/sessions/${NO_ID}`),
+  'POST /auth/password/change': rowless('/auth/password/change', {}),
+
+  ...forAdmins(
+    'GET /users',
+    'GET /users/:id',
+    'POST /users',
+    'PATCH /users/:id',
+    'POST /users/:id/suspend',
+    'POST /users/:id/activate',
+    'PUT /users/:id/roles',
+    'POST /imports/users',
+    'POST /imports/students',
+  ),
+
   'GET /academic-years': rowless('/academic-years'),
+  'GET /academic-years/:id': rowless(`/academic-years/${NO_ID}`),
   'GET /terms': rowless('/terms'),
+  'GET /terms/:id': rowless(`/terms/${NO_ID}`),
   'GET /subjects': rowless('/subjects'),
+  'GET /subjects/:id': rowless(`/subjects/${NO_ID}`),
   'GET /classes': { path: () => '/classes', lists: ({ classId }) => classId },
+  'GET /classes/:id': { path: ({ classId }) => `/classes/${classId}` },
+  'GET /classes/:id/subjects': { path: ({ classId }) => `/classes/${classId}/subjects` },
+  'GET /classes/:id/timetable': { path: ({ classId }) => `/classes/${classId}/timetable` },
   'GET /classes/:id/students': { path: ({ classId }) => `/classes/${classId}/students` },
+  'GET /students': {
+    path: ({ classId }) => `/students?class_id=${classId}&limit=100`,
+    lists: ({ studentId }) => studentId,
+  },
+  'GET /students/:id': { path: ({ studentId }) => `/students/${studentId}` },
+  ...forAdmins(
+    'POST /academic-years',
+    'PATCH /academic-years/:id',
+    'POST /terms',
+    'PATCH /terms/:id',
+    'POST /terms/:id/lock',
+    'POST /subjects',
+    'PATCH /subjects/:id',
+    'POST /classes',
+    'PATCH /classes/:id',
+    'PUT /classes/:id/subjects',
+    'PUT /classes/:id/timetable',
+    'POST /classes/:id/substitutions',
+    'POST /students',
+    'PATCH /students/:id',
+    'POST /students/:id/enrollments',
+    'POST /students/:id/leave',
+    'PUT /students/:id/guardians',
+  ),
 
   'GET /homework': {
     path: ({ classId }) => `/homework?class_id=${classId}&limit=100`,
@@ -101,6 +161,18 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   'GET /school-days': rowless(`/school-days?from=${TODAY}&to=${TODAY}`),
   'POST /calendar/feed': rowless('/calendar/feed'),
   'DELETE /calendar/feed': rowless('/calendar/feed'),
+  'GET /dashboard/student': {
+    path: ({ studentId }) => `/dashboard/student?student_id=${studentId}`,
+    only: ['admin', 'principal', 'student', 'parent'],
+  },
+  'GET /dashboard/parent': { ...rowless('/dashboard/parent'), only: ['parent'] },
+  'GET /dashboard/teacher': { ...rowless('/dashboard/teacher'), only: ['teacher'] },
+  'GET /dashboard/admin': { ...rowless('/dashboard/admin'), only: ['admin', 'principal'] },
+  'GET /leaderboards/classes/:id': { path: ({ classId }) => `/leaderboards/classes/${classId}` },
+  'POST /points': {
+    path: () => '/points',
+    body: ({ studentId }) => ({ student_id: studentId, points: 1, reason: 'Permissions' }),
+  },
 
   'GET /activity-logs': rowless('/activity-logs'),
 

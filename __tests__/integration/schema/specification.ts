@@ -52,6 +52,10 @@ export const SPECIFICATION: Readonly<Record<string, string>> = {
     'entity, buffer_key, version int8, payload json, error_code, error, attempts int2, first_at, last_at, resolution∈(retried,edited,discarded)?, resolved_by?, resolved_at?; UQ(entity, buffer_key) WHERE resolved_at IS NULL',
   idempotency_keys:
     'PK(user_id, key), user_id, key, method, path, body_hash bytea, status_code int2?, response jsonb?, created_at=now(), expires_at; IX(expires_at)',
+  point_entries:
+    'student_id→students, source∈(quiz,homework,attendance,bonus,manual), source_id, points int4, reason?, effective_on, created_by?, created_at; UQ(student_id, source, source_id), IX(student_id, effective_on)',
+  announcements:
+    'author_id→users, title, body, audience∈(school,class,role), class_id→classes?, role∈(admin,principal,teacher,student,parent,accountant,storekeeper,driver)?, publish_at, expires_at?, is_pinned, +t, +v, +d; IX(publish_at)',
   homework:
     'class_subject_id→class_subjects, staff_id→staff, group_id?, title, description, assigned_on, publish_at, due_at, late_until_at?, late_deduct_bp=0, late_floor_bp=0, max_x100?, submission_kind∈(none,text,file,any), max_files int2=5, max_revisions int2=3, is_autosubmit, is_missing_zero, status∈(draft,published,closed,archived), +t, +v, +d; IX(class_subject_id, due_at), IX(staff_id, due_at)',
   homework_files: 'PK(homework_id, file_id), homework_id→homework^, file_id→files, position int2',
@@ -85,6 +89,7 @@ export const CHECKS: Readonly<Record<string, readonly string[]>> = {
   events: ['duration_min > 0'],
   event_exceptions: ['new_duration_min > 0'],
   calendar_feeds: ['epoch > 0'],
+  point_entries: ["points >= '-50' AND points <= 150"],
   attendance_entries: ['minutes_late >= 1 AND minutes_late <= 240'],
   leave_requests: ['to_on >= from_on'],
 };

@@ -55,6 +55,7 @@ describe('demo seed', () => {
     const counts = Object.entries(await checksums(seeded.knex)).map(([table, { rows }]) => [table, rows]);
     expect(Object.fromEntries(counts)).toEqual({
       academic_years: 1,
+      announcements: 8,
       attendance_corrections: 0,
       attendance_entries: 8_973,
       attendance_sheets: 360,
@@ -79,6 +80,7 @@ describe('demo seed', () => {
       idempotency_keys: 0,
       leave_requests: 84,
       outbox_events: 0,
+      point_entries: 10_915,
       school_days: 365,
       schools: 1,
       staff: 15,

@@ -14,6 +14,7 @@ students               | A:rw  | A:r  | TH:r      | O:r        | C:r      | A:r 
 structure              | A:rw  | A:r  | A:r       | O:r        | C:r      | A:r        | A:r     | –
 dashboards             | A:r   | A:r  | O:r       | O:r        | C:r      | O:r        | O:r     | O:r
 leaderboard            | A:r   | A:r  | TH:r      | O:r        | C:r      | –          | –       | –
+points                 | A:w   | –    | T:w       | –          | –        | –          | –       | –
 announcements          | A:rwd | A:rwd | TH:rw    | O:r        | O:r      | O:r        | O:r     | O:r
 question_bank          | A:rw  | A:r  | O:rw      | –          | –        | –          | –       | –
 quizzes                | A:rwx | A:r  | T:rwx     | O:r        | C:r      | –          | –       | –

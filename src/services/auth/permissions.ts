@@ -36,6 +36,7 @@ const MATRIX: Record<Capability, Row> = {
   },
   dashboards: { ...everybody('O', 'r'), admin: all('r'), principal: all('r'), parent: 'C:r' },
   leaderboard: { admin: all('r'), principal: all('r'), teacher: 'TH:r', student: 'O:r', parent: 'C:r' },
+  points: { admin: all('w'), teacher: 'T:w' },
   announcements: { ...everybody('O', 'r'), admin: all('r w d'), principal: all('r w d'), teacher: 'TH:r w' },
   question_bank: { admin: all('r w'), principal: all('r'), teacher: 'O:r w' },
   quizzes: { admin: all('r w x'), principal: all('r'), teacher: 'T:r w x', student: 'O:r', parent: 'C:r' },

@@ -44,6 +44,17 @@ export class HomeworkStore {
     return result.rows;
   }
 
+  /** Keys of what is handed in and not graded, or was given back. */
+  async ungraded(homeworkIds: readonly string[]): Promise<string[]> {
+    const result = await this.#knex.raw(
+      `SELECT s.homework_id || ':' || s.student_id AS key FROM homework_submissions s
+       LEFT JOIN homework_grades g ON g.homework_id = s.homework_id AND g.student_id = s.student_id AND g.status <> 'returned'
+       WHERE s.homework_id = ANY(?::uuid[]) AND s.status = 'submitted' AND g.homework_id IS NULL`,
+      [[...homeworkIds]],
+    );
+    return result.rows.map(({ key }: { key: string }) => key);
+  }
+
   /** Grades of a homework by student; marks that are not released yet are for teachers only (H9). */
   async grades(homeworkId: string): Promise<Map<string, Grade>> {
     const { value } = await this.#cache.get<Grade[]>({

@@ -71,9 +71,10 @@ export interface SchoolSettings {
   edit_window_days: number;
   /** Minutes from a save to the notice of an absence (AT6). */
   absence_notice_delay_min: number;
+  leaderboard_enabled: boolean;
 }
 
-const DEFAULTS: SchoolSettings = { edit_window_days: 2, absence_notice_delay_min: 10 };
+const DEFAULTS: SchoolSettings = { edit_window_days: 2, absence_notice_delay_min: 10, leaderboard_enabled: true };
 
 /** Changes drop what they make stale; this is how late one shows that was made past the API. */
 const REFERENCE_SECONDS = 600;

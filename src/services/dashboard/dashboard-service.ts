@@ -1,0 +1,174 @@
+import type { Cache } from '../../cache/cache.ts';
+import { ForbiddenError, NotFoundError } from '../../errors/catalogue.ts';
+import type { Actor, Role } from '../../lib/actor.ts';
+import type { AnyCard, CardContexts, CardDefinition, DashboardKind, Touch } from '../../lib/cards.ts';
+import { schoolDateOf } from '../../lib/clock.ts';
+import type { DomainEvent, EventConsumer, EventName } from '../../lib/events.ts';
+import type { Log } from '../../lib/log.ts';
+import type { RequestContext } from '../../lib/route.ts';
+import type { School } from '../school/school.ts';
+import { reachOf, requireReach } from '../scope.ts';
+import type { Touches } from './touches.ts';
+
+type Caller = Pick<RequestContext, 'actor' | 'scope' | 'now'>;
+
+/** Cards by name; null for one whose source failed. */
+export type Cards = Record<string, ({ as_of: string } & object) | null>;
+
+export interface CardAnswer {
+  cards: Cards;
+  /** Names of the cards that are null. */
+  degraded: string[];
+}
+
+export interface ChildCards extends CardAnswer {
+  student_id: string;
+  name: string;
+}
+
+/** DOMAIN §7 `dashboard:*` */
+const DASHBOARD_SECONDS = 60;
+/** A card that takes longer is left out, so that a slow source slows nobody else down. */
+const CARD_MS = 1_500;
+
+interface DashboardDeps {
+  cards: readonly AnyCard[];
+  touches: Touches;
+  cache: Cache;
+  school: School;
+  log: Log;
+  /** Time a card has, ms; tests have less patience. */
+  cardMs?: number;
+}
+
+/** Runs the cards that services declare, side by side, and keeps what they say for a minute (DB1). */
+export class DashboardService {
+  readonly #deps: DashboardDeps;
+
+  constructor(deps: DashboardDeps) {
+    this.#deps = deps;
+  }
+
+  /** The same dashboards kept elsewhere: a measurement has a cache whose time it sets. */
+  withCache(cache: Cache): DashboardService {
+    return new DashboardService({ ...this.#deps, cache });
+  }
+
+  /** A student's cards, for themselves, their parents and those who run the school. */
+  async student(caller: Caller, asked: string | undefined): Promise<CardAnswer & { student_id: string }> {
+    requireRole(caller.actor, ['admin', 'principal', 'student', 'parent']);
+    const studentId = asked ?? (await caller.actor.scopes()).studentId;
+    if (!studentId) throw new NotFoundError();
+    requireReach(await reachOf(caller.actor, caller.scope, this.#deps.school), 'students', studentId);
+    return { student_id: studentId, ...(await this.cardsOfStudent(studentId, caller.now)) };
+  }
+
+  /** The cards of each child. */
+  async parent(caller: Caller): Promise<ChildCards[]> {
+    requireRole(caller.actor, ['parent']);
+    const { children } = await caller.actor.scopes();
+    return Promise.all(
+      children.map(async ({ studentId, name }) => ({
+        student_id: studentId,
+        name,
+        ...(await this.cardsOfStudent(studentId, caller.now)),
+      })),
+    );
+  }
+
+  async teacher({ actor, now }: Caller): Promise<CardAnswer> {
+    requireRole(actor, ['teacher']);
+    const { staffId, teaches, homerooms } = await actor.scopes();
+    if (!staffId) throw new NotFoundError();
+    const context = { now, today: await this.#today(now), staffId, userId: actor.userId, teaches, homerooms };
+    return this.#kept('teacher', `dashboard:teacher:${staffId}`, [`staff:${staffId}`], context);
+  }
+
+  async admin({ actor, now }: Caller): Promise<CardAnswer> {
+    requireRole(actor, ['admin', 'principal']);
+    return this.#kept('admin', 'dashboard:admin', ['school'], { now, today: await this.#today(now) });
+  }
+
+  async cardsOfStudent(studentId: string, now: Date): Promise<CardAnswer> {
+    const today = await this.#today(now);
+    const classId = await this.#deps.school.classOf(studentId, today);
+    const touches: Touch[] = [`student:${studentId}`, `class:${classId ?? ''}`];
+    return this.#kept('student', `dashboard:student:${studentId}`, touches, { now, today, studentId, classId });
+  }
+
+  /** What makes kept dashboards stale: run at once for one's own buffered writes, and by the workers for everything. */
+  get consumer(): EventConsumer {
+    const on = new Set(this.#deps.cards.flatMap(({ touches }) => Object.keys(touches ?? {}) as EventName[]));
+    return { name: 'dashboard', service: 'dashboard', on: [...on], handle: (event) => this.handle(event) };
+  }
+
+  async handle(event: DomainEvent): Promise<void> {
+    const touched = this.#deps.cards.map(({ touches }) => touches?.[event.name]?.(event) ?? []);
+    await this.#deps.touches.add((await Promise.all(touched)).flat());
+  }
+
+  /** For a writer that waits: a mark that cannot be set leaves a dashboard stale for a minute, and fails nobody's write. */
+  async handleAtOnce(events: readonly DomainEvent[]): Promise<void> {
+    for (const event of events)
+      await this.handle(event).catch((error: Error) => this.#deps.log.warn('dashboards not told', { error }));
+  }
+
+  async #kept<K extends DashboardKind>(
+    kind: K,
+    name: string,
+    touches: readonly Touch[],
+    context: CardContexts[K],
+  ): Promise<CardAnswer> {
+    const { value } = await this.#deps.cache.get<CardAnswer>({
+      name,
+      ttlSeconds: DASHBOARD_SECONDS,
+      stamp: async () => {
+        const counts = await this.#deps.touches.stamp(touches);
+        // The day is part of what a dashboard shows.
+        return counts && `${context.today} ${counts}`;
+      },
+      isKept: ({ degraded }) => degraded.length === 0,
+      load: () => this.#run(kind, context),
+    });
+    return value;
+  }
+
+  async #run<K extends DashboardKind>(kind: K, context: CardContexts[K]): Promise<CardAnswer> {
+    const { cards, log, cardMs = CARD_MS } = this.#deps;
+    const own = cards.filter(({ dashboard }) => dashboard === kind) as unknown as CardDefinition<K>[];
+    const degraded: string[] = [];
+    const loaded = await Promise.all(
+      own.map(async ({ name, load }): Promise<[string, Cards[string]]> => {
+        try {
+          return [name, { as_of: new Date().toISOString(), ...(await withinMs(load(context), cardMs)) }];
+        } catch (error) {
+          log.warn('card left out', { dashboard: kind, card: name, error });
+          degraded.push(name);
+          return [name, null];
+        }
+      }),
+    );
+    return { cards: Object.fromEntries(loaded), degraded: degraded.sort() };
+  }
+
+  async #today(now: Date): Promise<string> {
+    return schoolDateOf(now, await this.#deps.school.timezone());
+  }
+}
+
+/** The four dashboards are for fewer roles than have the capability (DOMAIN §4.2). */
+function requireRole({ roles }: Pick<Actor, 'roles'>, wanted: readonly Role[]): void {
+  if (!wanted.some((role) => roles.includes(role))) throw new ForbiddenError();
+}
+
+async function withinMs<T>(work: Promise<T>, mostMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${mostMs} ms`)), mostMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

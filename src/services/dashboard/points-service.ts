@@ -1,0 +1,162 @@
+import { NotFoundError, PointsLimitError } from '../../errors/catalogue.ts';
+import { type Clock, schoolDateOf } from '../../lib/clock.ts';
+import type { DomainEvent, EventConsumer } from '../../lib/events.ts';
+import { sheetId } from '../../lib/ids.ts';
+import type { RequestContext } from '../../lib/route.ts';
+import type { AttendanceSaved } from '../attendance/attendance.events.ts';
+import type { School } from '../school/school.ts';
+import { reachOf, requireReach } from '../scope.ts';
+import type { WriteThrough, Caller as Writing } from '../write-through.ts';
+import { attendancePoints, homeworkPoints } from './leaderboard-rules.ts';
+import type { Leaderboards } from './leaderboards.ts';
+import type { PointEntry, PointsStore } from './points-store.ts';
+import type { Touches } from './touches.ts';
+
+type Caller = Writing & Pick<RequestContext, 'actor' | 'scope'>;
+
+export interface NewPoints {
+  student_id: string;
+  points: number;
+  reason: string;
+}
+
+interface PointsDeps {
+  store: PointsStore;
+  writes: WriteThrough;
+  leaderboards: Leaderboards;
+  touches: Touches;
+  school: School;
+  clock: Clock;
+}
+
+/** Points: given by hand, and those that follow from what students do (DB2, DB3). */
+export class PointsService {
+  readonly #deps: PointsDeps;
+
+  constructor(deps: PointsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Gives or takes points by hand.
+   *
+   * @throws NotFoundError for a student whom the caller does not teach
+   * @throws PointsLimitError when the author has given the student 100 in absolute sum this month
+   */
+  async give(caller: Caller, { student_id, points, reason }: NewPoints) {
+    const { school, writes, store } = this.#deps;
+    const on = schoolDateOf(caller.now, await school.timezone());
+    const classId = await school.classOf(student_id, on);
+    if (classId === undefined) throw new NotFoundError();
+    requireReach(await reachOf(caller.actor, caller.scope, school), 'taughtClasses', classId);
+    const authorId = caller.actor.userId;
+    const given = await writes.run(caller, async ({ knex, emit, record }) => {
+      const room = { authorId, studentId: student_id, points, on };
+      if (!(await store.hasRoom(knex, room))) throw new PointsLimitError();
+      const id = caller.newId();
+      const entry = { studentId: student_id, points, reason, effectiveOn: on, createdBy: authorId };
+      await store.replace({ ...entry, source: 'manual', sourceId: id }, caller.now, knex);
+      emit({ name: 'points.changed', aggregateId: student_id, payload: { student_id } });
+      record({
+        service: 'dashboard',
+        action: 'points.give',
+        entity: { type: 'points', id },
+        after: { student_id, points },
+      });
+      return { id, student_id, points, reason, effective_on: on };
+    });
+    await this.#show(classId, [student_id], on);
+    return given;
+  }
+
+  get consumer(): EventConsumer {
+    return {
+      name: 'points',
+      service: 'dashboard',
+      on: [
+        'homework.submitted',
+        'homework.released',
+        'attendance.saved',
+        'attendance.stored',
+        'school.enrollment.changed',
+        'points.changed',
+      ],
+      handle: (event) => this.handle(event),
+    };
+  }
+
+  /** Entries that follow from an event; the same event again finds them as they are. */
+  async handle(event: DomainEvent): Promise<void> {
+    const { store, school, clock, leaderboards } = this.#deps;
+    const today = schoolDateOf(clock.now(), await school.timezone());
+    if (event.name === 'school.enrollment.changed') {
+      const { from, to } = event.payload as { from?: string | null; to?: string | null };
+      for (const classId of [from, to]) if (classId) await leaderboards.drop(classId);
+      return;
+    }
+    const entries = await this.#entriesOf(event, today);
+    for (const entry of entries) await store.replace(entry, new Date(event.at));
+    const { student_id } = event.payload as { student_id?: string };
+    const studentIds = event.name === 'points.changed' ? [student_id!] : entries.map(({ studentId }) => studentId);
+    const classes = await Promise.all(studentIds.map(async (id) => ({ id, classId: await school.classOf(id, today) })));
+    for (const [classId, group] of Map.groupBy(classes, (found) => found.classId)) {
+      if (classId === undefined) continue;
+      await this.#show(
+        classId,
+        group.map(({ id }) => id),
+        today,
+      );
+    }
+  }
+
+  /** DB2: bonuses of the month before, and every set anew. */
+  async nightly(now: Date): Promise<void> {
+    const today = schoolDateOf(now, await this.#deps.school.timezone());
+    const [year, month] = today.split('-').map(Number) as [number, number];
+    await this.#deps.store.awardBonuses(new Date(Date.UTC(year, month - 2, 1)).toISOString().slice(0, 7), now);
+    await this.#deps.leaderboards.rebuildAll(today);
+  }
+
+  async #entriesOf({ name, payload, at }: DomainEvent, today: string): Promise<PointEntry[]> {
+    if (name === 'homework.submitted') {
+      const { homework_id, student_id, late } = payload as { homework_id: string; student_id: string; late: boolean };
+      const mark = await this.#deps.store.releasedMark(homework_id, student_id);
+      return [
+        {
+          studentId: student_id,
+          source: 'homework',
+          sourceId: homework_id,
+          points: homeworkPoints(late, mark?.finalX100 ?? null, mark?.maxX100 ?? null),
+          effectiveOn: schoolDateOf(new Date(at), await this.#deps.school.timezone()),
+        },
+      ];
+    }
+    if (name === 'homework.released') {
+      const { homework_id, student_ids } = payload as { homework_id: string; student_ids: string[] };
+      const entries = student_ids.map(async (studentId): Promise<PointEntry[]> => {
+        const mark = await this.#deps.store.releasedMark(homework_id, studentId);
+        if (!mark) return [];
+        const points = homeworkPoints(mark.isLate, mark.finalX100, mark.maxX100);
+        return [{ studentId, source: 'homework', sourceId: homework_id, points, effectiveOn: today }];
+      });
+      return (await Promise.all(entries)).flat();
+    }
+    if (name !== 'attendance.saved' && name !== 'attendance.stored') return [];
+    const { class_id, date, period = 0, changed } = payload as unknown as AttendanceSaved;
+    // AT3: only the day's roll counts.
+    if (period !== 0) return [];
+    return changed.map(({ student, new: status }) => ({
+      studentId: student,
+      source: 'attendance',
+      sourceId: sheetId(class_id, date),
+      points: attendancePoints(status),
+      effectiveOn: date,
+    }));
+  }
+
+  async #show(classId: string, studentIds: readonly string[], today: string): Promise<void> {
+    await this.#deps.leaderboards.changed(classId, studentIds, today);
+    // One student's points may move everybody's rank.
+    await this.#deps.touches.add([`class:${classId}`]);
+  }
+}
