@@ -105,6 +105,8 @@ function coreOf(described: Described, place: Place): JsonSchema {
   }
   // These say more than that a text is not empty.
   if (core.minLength === 1 && (core.format ?? core.pattern ?? extra?.format ?? extra?.pattern)) delete core.minLength;
+  // joi takes no number that JavaScript cannot hold to the unit.
+  if (type === 'number' && !flags.unsafe) boundToSafe(core);
   if (type === 'object') Object.assign(core, objectKeywords(described, place, convert));
   if (type === 'array') arrayKeywords(core, described, place);
   if (type === 'alternatives') {
@@ -116,6 +118,11 @@ function coreOf(described: Described, place: Place): JsonSchema {
     );
   }
   return Object.assign(core, extra);
+}
+
+function boundToSafe(core: JsonSchema): void {
+  if (core.maximum === undefined && core.exclusiveMaximum === undefined) core.maximum = Number.MAX_SAFE_INTEGER;
+  if (core.minimum === undefined && core.exclusiveMinimum === undefined) core.minimum = Number.MIN_SAFE_INTEGER;
 }
 
 /** Two patterns of one text hold together; other keywords replace what was said before. */

@@ -29,6 +29,7 @@ const CASES: [name: string, schema: Joi.Schema, good: unknown[], bad: unknown[]]
     ['2025-02-28', '2025-02-30T10:00:00Z', '2025-02-28T24:00:00Z', '0001-01-01T00:00:00Z'],
   ],
   ['a number', Joi.number().greater(1).less(5).multiple(2), [2, 4], [1, 3, 6]],
+  ['a number without bounds', Joi.number().integer(), [2 ** 53 - 1, 1 - 2 ** 53], [1e20, -1e20]],
   ['a whole number', pageLimit, [1, 100], [0, 101, 1.5]],
   ['a list', Joi.array().items(Joi.number()).min(1).max(2).unique(), [[1], [1, 2]], [[], [1, 1], [1, 2, 3], ['a']]],
   ['kinds of items', Joi.array().items(Joi.number(), Joi.boolean()), [[1, true], []], [['a']]],
