@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { ROLES, type Role } from '../../lib/actor.ts';
-import { REAL_DATE, TIME, uuid } from '../../lib/joi.ts';
+import { line, REAL_DATE, TIME, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
 export const EVENT_KINDS = ['event', 'holiday', 'exam', 'meeting', 'closure'] as const;
@@ -88,7 +88,7 @@ const timeZone = Joi.string()
 
 /** Fields of an event; which of them must be there is the caller's to say. */
 export const eventFields = {
-  title: Joi.string().trim().max(LIMITS.events.title),
+  title: line(LIMITS.events.title),
   description: Joi.string().max(LIMITS.events.description).allow(null),
   kind: Joi.string().valid(...EVENT_KINDS),
   is_all_day: Joi.boolean(),
@@ -98,7 +98,7 @@ export const eventFields = {
   rrule: Joi.string().max(LIMITS.events.rrule).allow(null),
   is_school_closed: Joi.boolean(),
   is_skip_closed: Joi.boolean(),
-  location: Joi.string().trim().max(LIMITS.events.location).allow(null),
+  location: line(LIMITS.events.location).allow(null),
   status: Joi.string().valid(...EVENT_STATUSES),
 };
 

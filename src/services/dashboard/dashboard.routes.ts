@@ -2,7 +2,7 @@ import Joi from 'joi';
 import { LeaderboardOffError } from '../../errors/catalogue.ts';
 import type { AnyCard, DashboardKind } from '../../lib/cards.ts';
 import { schoolDateOf } from '../../lib/clock.ts';
-import { idParams, isoInstant, reference, schoolDate, uuid, view } from '../../lib/joi.ts';
+import { idParams, isoInstant, line, reference, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { created, defineRoute, ok, type Route } from '../../lib/route.ts';
 import type { School } from '../school/school.ts';
@@ -145,7 +145,7 @@ export const createDashboardRoutes = ({
       body: Joi.object<NewPoints>({
         student_id: uuid.required(),
         points: Joi.number().integer().min(-MANUAL_POINTS).max(MANUAL_POINTS).invalid(0).required(),
-        reason: Joi.string().trim().max(LIMITS.point_entries.reason).required(),
+        reason: line(LIMITS.point_entries.reason).required(),
       }),
       errors: ['POINTS_LIMIT'],
       response: view({
