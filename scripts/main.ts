@@ -37,6 +37,14 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<Command> }> = 
     summary: 'Redis in cluster mode',
     load: async () => (await import('./commands/test.ts')).testCluster,
   },
+  'test:fuzz': {
+    summary: 'requests made up from /openapi.json by schemathesis; FUZZ_EXAMPLES for more',
+    load: async () => (await import('./commands/test-fuzz.ts')).testFuzz,
+  },
+  'openapi:examples': {
+    summary: '[vitest arguments] records the examples of the API description from the tests',
+    load: async () => (await import('./commands/openapi-examples.ts')).openapiExamples,
+  },
   rules: {
     summary: 'every rule of the school with the tests that prove it',
     load: async () => (await import('./commands/rules.ts')).rules,
@@ -48,10 +56,19 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<Command> }> = 
 };
 
 /** Servers of these are their own: a developer's .env must not lead a test into a real database. */
-const WITHOUT_ENV_FILE = new Set(['test', 'test:chaos', 'test:cluster', 'rules', 'bench', 'check']);
+const WITHOUT_ENV_FILE = new Set([
+  'test',
+  'test:chaos',
+  'test:cluster',
+  'test:fuzz',
+  'openapi:examples',
+  'rules',
+  'bench',
+  'check',
+]);
 
 function usage(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  npm run ${name.padEnd(14)} ${summary}`);
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  npm run ${name.padEnd(16)} ${summary}`);
   return `The commands are:\n${lines.join('\n')}`;
 }
 

@@ -164,6 +164,8 @@ export function createContainer({
   const app = createApp({
     routes,
     services: config.http.services,
+    entities,
+    intervalMs: config.sync.intervalMs,
     scopesFor: can,
     authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
     confirm: (authorization, nowMs) => sessions.confirm(authorization, nowMs),

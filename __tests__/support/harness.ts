@@ -16,6 +16,8 @@ import type { EventConsumer } from '../../src/lib/events.ts';
 import type { Logger } from '../../src/lib/logger.ts';
 import { migrate } from '../../src/stores/postgres/migrate.ts';
 import { startSyncWorkers } from '../../src/sync-workers.ts';
+import { ApiDescription, type ApiDocument } from './api-description.ts';
+import { recordExample } from './record-examples.ts';
 import { DEMO_PASSWORD, TEMPLATE, TODAY } from './template.ts';
 
 export interface Answer {
@@ -81,6 +83,8 @@ export class SchoolHarness {
   container!: Container;
   knexUrl = '';
   baseUrl = '';
+  /** Every answer of `as` is held against it. */
+  description!: ApiDescription;
   #worker!: Container;
   #workers: Worker[] = [];
   #events: { close(): Promise<void> } | undefined;
@@ -133,6 +137,8 @@ export class SchoolHarness {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     this.baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     this.#server = server;
+    const document = await (await fetch(`${this.baseUrl}/openapi.json`)).json();
+    this.description = new ApiDescription(document as ApiDocument);
   }
 
   async close(): Promise<void> {
@@ -149,29 +155,31 @@ export class SchoolHarness {
     await execute(process.env.DATABASE_URL!, `DROP DATABASE ${this.prefix} WITH (FORCE)`);
   }
 
-  /** Calls the API as somebody, or as nobody. */
+  /** Calls the API as somebody, or as nobody. @throws UndescribedAnswerError when the answer is not as its route declares */
   as(login: string | undefined): Call {
     return async (method, path, { body, headers = {} } = {}) => {
       const token = login === undefined ? undefined : await this.token(login);
-      const response = await fetch(
-        `${this.baseUrl}${path.startsWith('/') && !path.startsWith('/api') && !isTop(path) ? `/api/v1${path}` : path}`,
-        {
-          method,
-          headers: {
-            ...(token ? { authorization: `Bearer ${token}` } : {}),
-            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-            ...headers,
-          },
-          ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-          redirect: 'manual',
+      const whole = path.startsWith('/') && !path.startsWith('/api') && !isTop(path) ? `/api/v1${path}` : path;
+      const response = await fetch(`${this.baseUrl}${whole}`, {
+        method,
+        headers: {
+          ...(token ? { authorization: `Bearer ${token}` } : {}),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
         },
-      );
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        redirect: 'manual',
+      });
       const text = await response.text();
-      return {
+      const answer = {
         status: response.status,
         headers: response.headers,
         body: text && /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text,
       };
+      this.description.check(method, whole, answer);
+      const operation = this.description.find(method, whole)?.operation;
+      if (operation) recordExample(operation.operationId, body, answer);
+      return answer;
     };
   }
 
@@ -223,7 +231,7 @@ async function ensureTemplate(): Promise<void> {
 
 const TEMPLATE_LOCK = 0x7465_6d70;
 
-const isTop = (path: string): boolean => /^\/(healthz|readyz|admin\/queues)/.test(path);
+const isTop = (path: string): boolean => /^\/(healthz|readyz|openapi|docs|admin\/queues)/.test(path);
 
 async function execute(url: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url });

@@ -93,6 +93,8 @@ export class Platform {
     const app = createApp({
       routes: this.#routes,
       services,
+      entities: [],
+      intervalMs: 3_600_000,
       authenticate,
       confirm: async (authorization) => authenticate(authorization),
       scopesFor: can,

@@ -44,6 +44,7 @@ function announce(url: string, startedMs: number): void {
   process.stdout.write(`
 Schools24 is ready (${((Date.now() - startedMs) / 1_000).toFixed(1)} s)
   API          ${url}/api/v1
+  API docs     ${url}/docs   (${url}/openapi.json)
   Readiness    ${url}/readyz
   Bull Board   ${url}/admin/queues   (log in as admin)
   Demo logins  ${logins}

@@ -27,6 +27,8 @@ export interface FailedWrite {
   resolution?: 'stored' | 'superseded' | 'discarded';
   resolvedAtMs?: number;
   resolvedBy?: string;
+  /** Version of the newer write that took its place. */
+  supersededBy?: number;
   reason?: string;
 }
 

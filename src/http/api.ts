@@ -33,7 +33,7 @@ export interface ApiDeps {
   /** The same for a request let in before whose answer goes on: looks again, however lately it did. */
   confirm: (authorization: string | undefined, nowMs: number) => Promise<Actor>;
   /** The scopes in which a caller has the route's permission; none means forbidden. */
-  scopesFor: (actor: Actor, capability: Capability, verb: Verb) => readonly ScopeCode[];
+  scopesFor: (actor: Pick<Actor, 'roles'>, capability: Capability, verb: Verb) => readonly ScopeCode[];
   limiter: Limiter;
   idempotency: Idempotency;
   /** False while buffered writes are refused: memory is short, or Redis could lose them. */
@@ -87,6 +87,8 @@ export class Api {
   readonly #deps: ApiDeps;
   readonly #table = new RouteTable<Compiled>();
   readonly #mostInFlight: number;
+  /** Those that this process answers. */
+  readonly routes: readonly Route[];
   #inFlight = 0;
 
   constructor(deps: ApiDeps) {
@@ -97,10 +99,8 @@ export class Api {
       if (!known.has(name))
         throw new Error(`SERVICES names "${name}", which does not exist; there are ${[...known].sort().join(', ')}`);
     }
-    for (const route of deps.routes) {
-      if (deps.services.length > 0 && !deps.services.includes(route.service)) continue;
-      this.#table.add(route.method, API_PREFIX + route.path, compile(route));
-    }
+    this.routes = deps.routes.filter(({ service }) => deps.services.length === 0 || deps.services.includes(service));
+    for (const route of this.routes) this.#table.add(route.method, API_PREFIX + route.path, compile(route));
   }
 
   /** Requests under way. */

@@ -1,12 +1,19 @@
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from 'express';
-import { NotFoundError } from '../errors/catalogue.ts';
+import { MethodNotAllowedError, NotFoundError } from '../errors/catalogue.ts';
+import type { EntityDefinition } from '../lib/entity.ts';
 import { sendJson, sendProblem } from './answer.ts';
 import { API_PREFIX, Api, type ApiDeps, requestIdOf } from './api.ts';
+import { createDocs } from './docs.ts';
 import { type createObjectLinks, OBJECTS_PATH } from './object-links.ts';
+import { describeApi } from './openapi/document.ts';
+import examples from './openapi/examples.json' with { type: 'json' };
 import { RETRY_AFTER, toAppError } from './problem.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface AppDeps extends ApiDeps {
+  /** Buffered entities and the sync interval in ms, for what the API description promises. */
+  entities: readonly EntityDefinition[];
+  intervalMs: number;
   readiness: () => Promise<Readiness>;
   /** Bull Board, already behind its own login. */
   adminQueues?: { path: string; router: Router };
@@ -34,6 +41,13 @@ export function createApp(deps: AppDeps): Express {
   app.get('/readyz', async (_request, response) => {
     const { isReady, body } = await deps.readiness();
     sendJson(response, isReady ? 200 : 503, body, isReady ? {} : RETRY_AFTER);
+  });
+  const { entities, intervalMs, scopesFor } = deps;
+  app.use(
+    createDocs(describeApi({ routes: api.routes, entities, intervalMs, scopesFor, prefix: API_PREFIX, examples })),
+  );
+  app.all(['/healthz', '/readyz'], () => {
+    throw new MethodNotAllowedError({ headers: { Allow: 'GET, HEAD' } });
   });
   if (deps.adminQueues) app.use(deps.adminQueues.path, deps.adminQueues.router);
   app.use(() => {

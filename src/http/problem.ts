@@ -83,10 +83,13 @@ export function toAppError(error: unknown): AppError {
   return new InternalError({ cause: error });
 }
 
+/** Where the page of errors (`/docs/errors`) explains a kind. */
+export const anchorOf = (code: string): string => code.toLowerCase().replaceAll('_', '-');
+
 /** The problem document of an error (RFC 9457). */
 export function problemOf(error: AppError, requestId: string, instance: string): object {
   return {
-    type: `/docs/errors#${error.code.toLowerCase().replaceAll('_', '-')}`,
+    type: `/docs/errors#${anchorOf(error.code)}`,
     title: error.status === 500 ? (STATUS_CODES[500] ?? error.title) : error.title,
     status: error.status,
     ...(error.detail ? { detail: error.detail } : {}),

@@ -1,6 +1,7 @@
 import type Joi from 'joi';
 import type { FieldError } from '../errors/app-error.ts';
-import { MalformedRequestError, ValidationError } from '../errors/catalogue.ts';
+import { MalformedRequestError, UnprocessableError, ValidationError } from '../errors/catalogue.ts';
+import { RULE_BROKEN } from '../lib/joi.ts';
 
 /** Nothing in the API nests deeper. */
 const MOST_DEPTH = 12;
@@ -77,8 +78,12 @@ export function createValidator(schema: Joi.Schema | undefined, prefix: string):
   });
   return (value) => {
     const { error, value: parsed } = strict.validate(value);
-    if (error) throw new ValidationError({ errors: error.details.map((detail) => toFieldError(detail, prefix)) });
-    return parsed;
+    if (!error) return parsed;
+    const errors = error.details.map((detail) => toFieldError(detail, prefix));
+    // A rule counts once everything has the form it asks for.
+    throw error.details.every(({ type }) => type === RULE_BROKEN)
+      ? new UnprocessableError({ errors })
+      : new ValidationError({ errors });
   };
 }
 

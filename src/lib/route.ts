@@ -124,6 +124,8 @@ export interface Reply {
   headers?: Readonly<Record<string, string>>;
 }
 
+export type SuccessStatus = 200 | 201 | 202 | 204;
+
 export interface RouteDefinition<P, Q, B> {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below `/api/v1`, with `:name` for parameters. */
@@ -143,10 +145,16 @@ export interface RouteDefinition<P, Q, B> {
   idempotency?: 'required' | 'optional' | 'none';
   /** `default` unless told. */
   rateLimit?: RateLimitName;
-  /** What `data` holds, for the API description; the tests hold every answer against it. */
-  response?: Joi.Schema;
-  /** Media type of an answer that has no envelope, for the API description. */
+  /** What `data` holds; null where an answer has no body (204). The tests hold every answer against it. */
+  response: Joi.Schema | null;
+  /** Statuses of success where they are not those of the mode (`successOf`). */
+  success?: readonly SuccessStatus[];
+  /** Members of `meta` that only this route has; the common ones are known (`src/http/openapi/envelope.ts`). */
+  meta?: Readonly<Record<string, Joi.Schema>>;
+  /** Media type of an answer that is no envelope, such as `text/calendar`. */
   produces?: string;
+  /** Mode B: the entity whose buffered write this is; its lane and durability are shown in the API description. */
+  entity?: string;
   /** Codes of its own, for the API description. */
   errors?: readonly string[];
   handle(ctx: RequestContext<P, Q, B>): Promise<Reply>;
@@ -157,6 +165,22 @@ export type Route = RouteDefinition<unknown, unknown, unknown> & {
   readonly idempotency: 'required' | 'optional' | 'none';
   readonly rateLimit: RateLimitName;
 };
+
+/**
+ * What a route answers when all is well: a read 200; a committed write 201 for a POST, else 200, or 204 without data; a job
+ * 202; a buffered write 202, or what a committed one answers when it went through to its database.
+ */
+export function successOf({
+  mode,
+  method,
+  response,
+  success,
+}: Pick<Route, 'mode' | 'method' | 'response' | 'success'>): readonly SuccessStatus[] {
+  if (success) return success;
+  if (mode === 'J') return [202];
+  const committed = response === null ? 204 : mode !== 'R' && method === 'POST' ? 201 : 200;
+  return mode === 'B' ? [202, committed] : [committed];
+}
 
 /** Numbers and booleans in a JSON body have their own syntax: `"5"` is a wrong type, not a 5. */
 function strictScalars(schema: Joi.Schema): Joi.Schema {

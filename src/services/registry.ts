@@ -125,7 +125,10 @@ export function createServices(deps: ServiceDeps): Services {
       ...createAttendanceRoutes({ sheets, reports: new AttendanceReports({ marks, school }) }),
       ...calendar.routes,
       ...createActivityLogRoutes({ activity }),
-      ...createOperationsRoutes({ operations: new OperationsService({ engine, activity }) }),
+      ...createOperationsRoutes({
+        operations: new OperationsService({ engine, activity }),
+        entities: entities.map(({ name }) => name),
+      }),
       ...told.routes,
       ...dashboard.routes,
       ...createStreamRoutes({ streams }),

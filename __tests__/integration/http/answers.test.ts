@@ -6,7 +6,7 @@ import { created, defineRoute, noContent, ok, written } from '../../../src/lib/r
 import { Platform, usePlatform } from '../../support/platform.ts';
 import { receipt } from '../../support/receipts.ts';
 
-const base = { service: 'things', summary: '', access: 'authenticated' as const };
+const base = { service: 'things', summary: '', response: Joi.any(), access: 'authenticated' as const };
 const idParams = Joi.object({ id: Joi.string().max(50).required() });
 
 const routes = [
@@ -24,6 +24,7 @@ const routes = [
     path: '/things/:id',
     mode: 'T',
     params: idParams,
+    response: null,
     handle: async () => noContent(),
   }),
   defineRoute<{ id: string }>({
@@ -276,5 +277,13 @@ describe('answers', () => {
       { route: '/things/:id', method: 'GET', status: 200 },
       { route: 'unknown', method: 'GET', status: 404 },
     ]);
+  });
+
+  it('describes the services of this process only', async () => {
+    const { paths } = (await (await fetch(`${platform.baseUrl}/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, { tags: string[] }>>;
+    };
+    const tags = Object.values(paths).flatMap((path) => Object.values(path).flatMap((operation) => operation.tags));
+    expect([...new Set(tags)].sort()).toEqual(['probes', 'things']);
   });
 });

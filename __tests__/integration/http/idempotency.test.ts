@@ -23,7 +23,14 @@ const order = async (ctx: RequestContext<unknown, unknown, Order>) => {
   await work(ctx);
   return written({ ids, at: ctx.now.toISOString() }, [receipt], { location: `/api/v1/orders/${ids[0]}` });
 };
-const base = { service: 'orders', summary: '', mode: 'B' as const, access: 'authenticated' as const, body };
+const base = {
+  service: 'orders',
+  summary: '',
+  response: Joi.any(),
+  mode: 'B' as const,
+  access: 'authenticated' as const,
+  body,
+};
 
 const routes = [
   defineRoute<Record<string, never>, Record<string, never>, Order>({

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import Joi from 'joi';
 import { afterEach, describe, expect, it } from 'vitest';
 import { defineRoute, ok, written } from '../../../src/lib/route.ts';
 import { until } from '../../support/harness.ts';
@@ -14,7 +15,7 @@ const close = () => {
 };
 let isAccepting = true;
 
-const base = { service: 'things', summary: '', access: 'authenticated' as const };
+const base = { service: 'things', summary: '', response: Joi.any(), access: 'authenticated' as const };
 const routes = [
   defineRoute({ ...base, method: 'GET', path: '/slow', mode: 'R', handle: () => gate.then(() => ok('done')) }),
   defineRoute({ ...base, method: 'GET', path: '/fast', mode: 'R', handle: async () => ok('done') }),

@@ -1,10 +1,11 @@
+import Joi from 'joi';
 import { afterAll, describe, expect, it } from 'vitest';
 import { defineRoute, ok } from '../../../src/lib/route.ts';
 import { until } from '../../support/harness.ts';
 import { startOwnServer } from '../../support/own-server.ts';
 import { Platform, usePlatform } from '../../support/platform.ts';
 
-const base = { service: 'things', summary: '', mode: 'R' as const, method: 'GET' as const };
+const base = { service: 'things', summary: '', response: Joi.any(), mode: 'R' as const, method: 'GET' as const };
 const routes = [
   defineRoute({ ...base, path: '/things', access: 'authenticated', handle: async () => ok(1) }),
   defineRoute({ ...base, path: '/entry', access: 'public', rateLimit: 'login', handle: async () => ok(1) }),

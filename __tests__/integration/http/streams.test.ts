@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import Joi from 'joi';
 import { describe, expect, it } from 'vitest';
 import { defineRoute, type OpenAnswer } from '../../../src/lib/route.ts';
 import { usePlatform } from '../../support/platform.ts';
@@ -15,6 +16,8 @@ const routes = [
     summary: '',
     mode: 'R',
     access: 'authenticated',
+    response: Joi.string(),
+    produces: 'text/plain',
     handle: async () => ({
       status: 200,
       stream: {

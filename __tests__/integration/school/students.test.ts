@@ -90,8 +90,6 @@ describe('admitting a student', () => {
     ['no name', { full_name: '   ' }, '/full_name'],
     ['a date that is none', { birth_on: '2013-02-30' }, '/birth_on'],
     ['an unknown field', { status: 'left' }, '/status'],
-    ['two primary guardians', { guardians: ['a', 'b'].map(primary) }, '/guardians'],
-    ['a blocked primary guardian', { guardians: [{ ...primary('a'), is_blocked: true }] }, '/guardians'],
     [
       'a guardian who is known and new at once',
       { guardians: [{ ...primary('a'), guardian_id: crypto.randomUUID() }] },
@@ -102,6 +100,18 @@ describe('admitting a student', () => {
     const answer = await admit(fields);
     expect(answer).toMatchObject({ status: 400, body: { code: 'VALIDATION_FAILED' } });
     expect(answer.body.errors[0].pointer).toBe(pointer);
+  });
+
+  it.each([
+    ['no primary guardian', [{ ...primary('a'), is_primary: false }]],
+    ['two primary guardians', ['a', 'b'].map(primary)],
+    ['a blocked primary guardian', [{ ...primary('a'), is_blocked: true }]],
+  ])('has a rule against %s', async (_, guardians) => {
+    const answer = await admit({ guardians });
+    expect(answer).toMatchObject({
+      status: 422,
+      body: { code: 'RULE_BROKEN', errors: [{ pointer: '/guardians' }] },
+    });
   });
 
   it('takes effect once for the same Idempotency-Key', async () => {

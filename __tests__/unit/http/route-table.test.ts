@@ -7,6 +7,7 @@ describe('route table', () => {
   table.add('POST', '/things', 'create');
   table.add('GET', '/things/:id', 'read');
   table.add('GET', '/things/mine', 'mine');
+  table.add('PUT', '/things/:id', 'replace');
   table.add('PUT', '/things/:id/parts/:part', 'part');
 
   it.each([
@@ -38,6 +39,15 @@ describe('route table', () => {
     expect(table.methodsOf('/things').sort()).toEqual(['GET', 'HEAD', 'POST']);
     expect(table.methodsOf('/things/7/parts/x')).toEqual(['PUT']);
     expect(table.methodsOf('/nothing')).toEqual([]);
+  });
+
+  it('takes no literal path for a parameter', () => {
+    expect(table.find('PUT', '/things/mine')).toBeUndefined();
+    expect(table.methodsOf('/things/mine').sort()).toEqual(['GET', 'HEAD']);
+  });
+
+  it('finds ids as long as those of writes', () => {
+    expect(table.find('GET', `/things/${'x'.repeat(300)}`)?.target).toBe('read');
   });
 
   it('refuses two routes for one path', () => {

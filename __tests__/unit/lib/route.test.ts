@@ -5,6 +5,7 @@ import { created, defineRoute, noContent, ok, stored, written } from '../../../s
 const base = {
   service: 's',
   summary: '',
+  response: null,
   mode: 'T' as const,
   access: 'authenticated' as const,
   handle: async () => noContent(),

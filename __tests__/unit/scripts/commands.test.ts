@@ -79,7 +79,8 @@ describe('a small project', () => {
 
   describe('CI run', () => {
     /** A stand-in for npm that prints the given text for a script and ends with its code. */
-    const runCi = async (scripts: Record<string, [text: string, code: number]>) => {
+    const runCi = async (given: Record<string, [text: string, code: number]>) => {
+      const scripts = { 'test:fuzz': ['0 passed, 0 failed, 3 skipped', 0] as [string, number], ...given };
       await mkdir(join(root, '.ci'));
       await cp(projectFile('.ci/run'), join(root, '.ci', 'run'));
       const cases = Object.entries(scripts).map(
@@ -103,14 +104,15 @@ describe('a small project', () => {
           check: ['3 passed, 0 failed', 0],
           test: ['noise\\n100 passed, 0 failed, 2 skipped', 0],
           'test:chaos': ['7 passed, 0 failed', 0],
+          'test:fuzz': ['3 passed, 0 failed', 0],
         }),
-      ).toEqual({ code: 0, last: '110 passed, 0 failed, 2 skipped' });
+      ).toEqual({ code: 0, last: '113 passed, 0 failed, 2 skipped' });
     });
 
     it('goes on after a part that fails, and fails', async () => {
       expect(await runCi({ check: ['2 passed, 1 failed', 1], test: ['100 passed, 0 failed', 0] })).toEqual({
         code: 1,
-        last: '102 passed, 1 failed',
+        last: '102 passed, 1 failed, 3 skipped',
       });
     });
 
@@ -121,7 +123,7 @@ describe('a small project', () => {
     ] as [string, [string, number]][])('fails when a part %s', async (_what, outcome) => {
       const { code, last } = await runCi({ check: ['3 passed, 0 failed', 0], test: outcome });
       expect(code).toBe(1);
-      expect(last).toMatch(/^\d+ passed, 1 failed$/);
+      expect(last).toMatch(/^\d+ passed, 1 failed, 3 skipped$/);
     });
   });
 });

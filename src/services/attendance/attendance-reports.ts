@@ -1,4 +1,4 @@
-import { ForbiddenError, NotFoundError, ValidationError } from '../../errors/catalogue.ts';
+import { ForbiddenError, NotFoundError, UnprocessableError } from '../../errors/catalogue.ts';
 import { addDays, daysBetween, schoolDateOf } from '../../lib/clock.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import { covers, type School } from '../school/school.ts';
@@ -40,7 +40,7 @@ export class AttendanceReports {
   /** A student's days of a range. */
   async studentDays(caller: Caller, studentId: string, from: string, to: string) {
     if (from > to || daysBetween(from, to) > MOST_RANGE_DAYS) {
-      throw new ValidationError({
+      throw new UnprocessableError({
         errors: [{ pointer: '/query/to', detail: `must be at most ${MOST_RANGE_DAYS} days after from` }],
       });
     }

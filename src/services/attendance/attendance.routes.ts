@@ -3,6 +3,15 @@ import { idParams, schoolDate, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
 import { STATUSES } from './attendance.entity.ts';
+import {
+  absenceRuns,
+  absentees,
+  classesWithoutRoll,
+  classSums,
+  markedDays,
+  sheetView,
+  studentSums,
+} from './attendance.responses.ts';
 import type { AttendanceReports } from './attendance-reports.ts';
 import type { EntryInput, SheetService } from './sheet-service.ts';
 
@@ -38,6 +47,7 @@ export const createAttendanceRoutes = ({
     access: read,
     params: sheetParams,
     query: periodQuery,
+    response: sheetView,
     async handle(context) {
       const { id, date } = context.params;
       const sheet = await sheets.get(context, id, date, context.query.period);
@@ -75,11 +85,15 @@ export const createAttendanceRoutes = ({
         .unique('student_id')
         .required(),
       rest: Joi.string().valid(...STATUSES),
-    }).custom((body: SheetBody, helpers) =>
-      body.entries.length > 0 || body.rest !== undefined
-        ? body
-        : helpers.message({ custom: 'must mark somebody: give entries, or rest' }),
-    ),
+    })
+      .custom((body: SheetBody, helpers) =>
+        body.entries.length > 0 || body.rest !== undefined
+          ? body
+          : helpers.message({ custom: 'must mark somebody: give entries, or rest' }),
+      )
+      .meta({ jsonSchema: { anyOf: [{ properties: { entries: { minItems: 1 } } }, { required: ['rest'] }] } }),
+    entity: 'attendance',
+    response: sheetView,
     errors: ['FUTURE_DATE', 'NOT_SCHOOL_DAY', 'NOT_ENROLLED', 'EDIT_WINDOW_OVER', 'SHEET_CLOSED', 'TERM_LOCKED'],
     async handle(context) {
       const { id, date } = context.params;
@@ -100,6 +114,8 @@ export const createAttendanceRoutes = ({
     access: read,
     params: idParams,
     query: Joi.object<{ from: string; to: string }>({ from: schoolDate.required(), to: schoolDate.required() }),
+    response: markedDays,
+    errors: ['RULE_BROKEN'],
     async handle(context) {
       const { from, to } = context.query;
       return ok(await reports.studentDays(context, context.params.id, from, to));
@@ -114,6 +130,7 @@ export const createAttendanceRoutes = ({
     access: read,
     params: idParams,
     query: Joi.object<{ term_id: string }>({ term_id: uuid.required() }),
+    response: studentSums,
     async handle(context) {
       return ok(await reports.studentSummary(context, context.params.id, context.query.term_id));
     },
@@ -131,6 +148,7 @@ export const createAttendanceRoutes = ({
         .pattern(/^(19|20|21)\d\d-(0[1-9]|1[0-2])$/, 'month YYYY-MM')
         .required(),
     }),
+    response: classSums,
     async handle(context) {
       return ok(await reports.classSummary(context, context.params.id, context.query.month));
     },
@@ -143,6 +161,7 @@ export const createAttendanceRoutes = ({
     mode: 'R',
     access: read,
     query: Joi.object<{ date: string }>({ date: schoolDate.required() }),
+    response: classesWithoutRoll,
     async handle(context) {
       return ok(await reports.missing(context, context.query.date));
     },
@@ -155,6 +174,7 @@ export const createAttendanceRoutes = ({
     mode: 'R',
     access: read,
     query: Joi.object<{ date: string }>({ date: schoolDate.required() }),
+    response: absentees,
     async handle(context) {
       return ok(await reports.absentees(context, context.query.date));
     },
@@ -167,6 +187,7 @@ export const createAttendanceRoutes = ({
     mode: 'R',
     access: read,
     query: Joi.object<{ days: number }>({ days: Joi.number().integer().min(2).max(20).default(3) }),
+    response: absenceRuns,
     async handle(context) {
       return ok(await reports.consecutive(context, context.query.days));
     },

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
-import { cursor, isoInstant, pageLimit, uuid } from '../../lib/joi.ts';
+import { cursor, isoInstant, pageLimit, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { defineRoute, noContent, ok, type Reply, type Route, stored } from '../../lib/route.ts';
 import type { PasswordService } from './password-service.ts';
@@ -36,6 +36,7 @@ export const createAccountRoutes = ({
     body: Joi.object<{ all: boolean }>({ all: Joi.boolean().default(false) })
       .default({ all: false })
       .optional(),
+    response: null,
     async handle(context) {
       await sessions.logout(context, context.body.all);
       return noContent();
@@ -50,7 +51,7 @@ export const createAccountRoutes = ({
     access: read,
     query: Joi.object({ limit: pageLimit, cursor }),
     response: Joi.array().items(
-      Joi.object({
+      view({
         id: uuid,
         ip: Joi.string(),
         user_agent: Joi.string().allow(''),
@@ -58,7 +59,7 @@ export const createAccountRoutes = ({
         refreshed_at: isoInstant,
         expires_at: isoInstant,
         is_current: Joi.boolean(),
-      }).prefs({ presence: 'required' }),
+      }),
     ),
     async handle({ actor, now, query }) {
       const before = decodeCursor(query.cursor)?.id;
@@ -86,6 +87,7 @@ export const createAccountRoutes = ({
     mode: 'T',
     access: write,
     params: Joi.object<{ sid: string }>({ sid: uuid.required() }),
+    response: null,
     async handle(context) {
       await sessions.end(context, context.params.sid);
       return noContent();
@@ -100,12 +102,13 @@ export const createAccountRoutes = ({
     access: write,
     idempotency: 'none',
     body: Joi.object({ old_password: password, new_password: password }),
+    success: [200],
     errors: ['BAD_CREDENTIALS', 'LOCKED', 'WEAK_PASSWORD'],
-    response: Joi.object({
+    response: view({
       access_token: Joi.string(),
       token_type: Joi.string().valid('Bearer'),
       expires_in: Joi.number().integer(),
-    }).prefs({ presence: 'required' }),
+    }),
     async handle(context) {
       const { old_password: oldPassword, new_password: newPassword } = context.body;
       const { accessToken, expiresIn } = await passwords.change(context, oldPassword, newPassword);
@@ -121,6 +124,7 @@ export const createAccountRoutes = ({
     access: 'public',
     rateLimit: 'recovery',
     body: Joi.object({ login: Joi.string().max(LIMITS.users.login).required() }),
+    success: [202],
     response: Joi.valid(null),
     async handle({ body, requestId, ip, now, newId }) {
       await passwords.forgot({ requestId, ip, now, newId }, body.login);
@@ -136,6 +140,7 @@ export const createAccountRoutes = ({
     access: 'public',
     rateLimit: 'recovery',
     body: Joi.object({ token: Joi.string().max(200).required(), new_password: password }),
+    response: null,
     errors: ['WEAK_PASSWORD', 'TOKEN_EXPIRED'],
     async handle({ body, requestId, ip, now, newId }) {
       await passwords.reset({ requestId, ip, now, newId }, body.token, body.new_password);

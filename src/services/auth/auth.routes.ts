@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { ROLES } from '../../lib/actor.ts';
-import { uuid } from '../../lib/joi.ts';
+import { uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { defineRoute, ok, type Route } from '../../lib/route.ts';
 import type { AuthService, TokenPair } from './auth-service.ts';
@@ -15,7 +15,7 @@ const tokenFields = {
   access_token: Joi.string(),
   refresh_token: Joi.string(),
   token_type: Joi.string().valid('Bearer'),
-  expires_in: Joi.number().integer(),
+  expires_in: Joi.number().integer().min(1),
 };
 
 const pairOf = ({ accessToken, refreshToken, expiresIn }: TokenPair) => ({
@@ -38,17 +38,18 @@ export const createAuthRoutes = ({ auth }: { auth: AuthService }): Route[] => [
       login: Joi.string().max(LIMITS.users.login).required(),
       password: Joi.string().max(MOST_PASSWORD_CHARACTERS).required(),
     }),
+    success: [200],
     errors: ['BAD_CREDENTIALS', 'SUSPENDED', 'LOCKED'],
-    response: Joi.object({
+    response: view({
       ...tokenFields,
       is_password_temporary: Joi.boolean(),
-      user: Joi.object({
+      user: view({
         id: uuid,
         login: Joi.string(),
         name: Joi.string(),
         roles: Joi.array().items(Joi.string().valid(...ROLES)),
-      }).prefs({ presence: 'required' }),
-    }).prefs({ presence: 'required' }),
+      }),
+    }),
     async handle({ body, ip, userAgent, now }) {
       const login = await auth.login(body.login, body.password, { ip, userAgent, now });
       return ok({
@@ -65,9 +66,10 @@ export const createAuthRoutes = ({ auth }: { auth: AuthService }): Route[] => [
     summary: 'Renew a login: a new pair of tokens for a refresh token, which is used up',
     mode: 'T',
     access: 'public',
+    success: [200],
     body: Joi.object({ refresh_token: Joi.string().max(200).required() }),
     errors: ['REFRESH_INVALID', 'REFRESH_REUSED'],
-    response: Joi.object(tokenFields).prefs({ presence: 'required' }),
+    response: view(tokenFields),
     handle: async ({ body, now }) => ok(pairOf(await auth.refresh(body.refresh_token, now))),
   }),
 ];

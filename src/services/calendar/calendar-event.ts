@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { ROLES, type Role } from '../../lib/actor.ts';
-import { schoolDate, uuid } from '../../lib/joi.ts';
+import { line, REAL_DATE, TIME, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
 export const EVENT_KINDS = ['event', 'holiday', 'exam', 'meeting', 'closure'] as const;
@@ -65,15 +65,14 @@ export interface WholeEvent {
 export const DAY_MINUTES = 1_440;
 /** A term of holidays, and some. */
 const MOST_MINUTES = 190 * DAY_MINUTES;
-const LOCAL = /^(\d{4}-\d{2}-\d{2})T([01]\d|2[0-3]):([0-5]\d)(:00)?$/;
+const LOCAL = new RegExp(`^(${REAL_DATE})T${TIME}(:00)?$`);
 
 /** A wall clock's minute, `YYYY-MM-DDTHH:MM`. */
-export const localMinute = Joi.string().custom((value: string, helpers) => {
-  const match = LOCAL.exec(value);
-  if (!match || schoolDate.validate(match[1]).error)
-    return helpers.message({ custom: 'must be a wall clock time YYYY-MM-DDTHH:MM' });
-  return value.slice(0, 16);
-});
+export const localMinute = Joi.string()
+  .custom((value: string, helpers) =>
+    LOCAL.test(value) ? value.slice(0, 16) : helpers.message({ custom: 'must be a wall clock time YYYY-MM-DDTHH:MM' }),
+  )
+  .meta({ jsonSchema: { pattern: LOCAL.source } });
 
 const timeZone = Joi.string()
   .max(LIMITS.events.tz)
@@ -84,11 +83,12 @@ const timeZone = Joi.string()
     } catch {
       return helpers.message({ custom: 'must be a time zone such as Asia/Kolkata' });
     }
-  });
+  })
+  .meta({ jsonSchema: { description: 'Name of a time zone, such as Asia/Kolkata' } });
 
 /** Fields of an event; which of them must be there is the caller's to say. */
 export const eventFields = {
-  title: Joi.string().trim().max(LIMITS.events.title),
+  title: line(LIMITS.events.title),
   description: Joi.string().max(LIMITS.events.description).allow(null),
   kind: Joi.string().valid(...EVENT_KINDS),
   is_all_day: Joi.boolean(),
@@ -98,11 +98,11 @@ export const eventFields = {
   rrule: Joi.string().max(LIMITS.events.rrule).allow(null),
   is_school_closed: Joi.boolean(),
   is_skip_closed: Joi.boolean(),
-  location: Joi.string().trim().max(LIMITS.events.location).allow(null),
+  location: line(LIMITS.events.location).allow(null),
   status: Joi.string().valid(...EVENT_STATUSES),
 };
 
-const audience = Joi.alternatives<Audience>(
+export const audience = Joi.alternatives<Audience>(
   Joi.object({ kind: Joi.valid('school').required() }),
   Joi.object({
     kind: Joi.valid('role').required(),

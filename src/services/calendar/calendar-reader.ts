@@ -1,4 +1,4 @@
-import { RangeTooWideError, ValidationError } from '../../errors/catalogue.ts';
+import { RangeTooWideError, UnprocessableError } from '../../errors/catalogue.ts';
 import { instantOf, schoolDateOf } from '../../lib/clock.ts';
 import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
 import type { School } from '../school/school.ts';
@@ -48,7 +48,7 @@ export class CalendarReader {
     const at = (text: string): string => (text.includes('T') ? text : instantOf(text, '00:00', timezone).toISOString());
     const span = { from: at(range.from), to: at(range.to) };
     if (span.from >= span.to)
-      throw new ValidationError({ errors: [{ pointer: '/query/to', detail: 'must be later than from' }] });
+      throw new UnprocessableError({ errors: [{ pointer: '/query/to', detail: 'must be later than from' }] });
     if (Date.parse(span.to) - Date.parse(span.from) > MOST_DAYS * DAY_MS + DAY_MS / 8)
       throw new RangeTooWideError({
         errors: [{ pointer: '/query/to', detail: `must be ${MOST_DAYS} days after from at most` }],

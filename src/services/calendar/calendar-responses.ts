@@ -1,12 +1,9 @@
 import Joi from 'joi';
-import { ROLES } from '../../lib/actor.ts';
-import { isoInstant, schoolDate, uuid } from '../../lib/joi.ts';
-import { eventFields, localMinute } from './calendar-event.ts';
+import { isoInstant, schoolDate, uuid, version, view } from '../../lib/joi.ts';
+import { audience, eventFields, localMinute } from './calendar-event.ts';
 import { ANSWERS } from './event-rsvp.entity.ts';
 
-const all = <T>(fields: Joi.SchemaMap<T>): Joi.ObjectSchema<T> => Joi.object<T>(fields).prefs({ presence: 'required' });
-
-export const occurrenceResponse = all({
+export const occurrenceResponse = view({
   event_id: uuid,
   occurrence_local: localMinute,
   start_local: localMinute,
@@ -24,7 +21,7 @@ export const occurrenceResponse = all({
   status: eventFields.status,
 });
 
-const exception = all({
+const exception = view({
   occurrence_local: localMinute,
   action: Joi.string().valid('cancelled', 'changed'),
   new_start_local: localMinute.allow(null),
@@ -32,14 +29,7 @@ const exception = all({
   new_title: Joi.string().allow(null),
 });
 
-const audience = Joi.object({
-  kind: Joi.string().valid('school', 'role', 'class', 'user').required(),
-  role: Joi.string().valid(...ROLES),
-  class_id: uuid,
-  user_id: uuid,
-});
-
-export const eventResponse = all({
+export const eventResponse = view({
   id: uuid,
   ...eventFields,
   starts_at: isoInstant,
@@ -48,18 +38,18 @@ export const eventResponse = all({
   created_by: uuid,
   created_at: isoInstant,
   updated_at: isoInstant,
-  version: Joi.number().integer(),
+  version,
   exceptions: Joi.array().items(exception),
   /** Null for those who may not change the event. */
   audiences: Joi.array().items(audience).allow(null),
   is_editable: Joi.boolean(),
 });
 
-export const changeResponse = all({
+export const changeResponse = view({
   event: eventResponse.allow(null),
   dropped_exceptions: Joi.array().items(exception),
   warnings: Joi.array().items(
-    all({
+    view({
       code: Joi.string().valid('EXAM_ON_CLOSED_DAY', 'SHEETS_VOID', 'SERIES_CUT'),
       detail: Joi.string(),
       event_id: uuid.allow(null),
@@ -79,15 +69,15 @@ const rsvp = {
   answered_at: isoInstant,
 };
 
-export const rsvpResponse = all({ ...rsvp, version: Joi.number().integer() });
+export const rsvpResponse = view({ ...rsvp, version });
 
-export const rsvpListResponse = all({
+export const rsvpListResponse = view({
   occurrence_local: localMinute,
-  counts: all({ yes: Joi.number().integer(), no: Joi.number().integer(), maybe: Joi.number().integer() }),
-  answers: Joi.array().items(all({ ...rsvp, name: Joi.string().allow(null), pending: Joi.boolean() })),
+  counts: view({ yes: Joi.number().integer(), no: Joi.number().integer(), maybe: Joi.number().integer() }),
+  answers: Joi.array().items(view({ ...rsvp, name: Joi.string().allow(null), pending: Joi.boolean() })),
 });
 
-export const schoolDayResponse = all({
+export const schoolDayResponse = view({
   date: schoolDate,
   is_open: Joi.boolean(),
   reason: Joi.string().allow(null),

@@ -1,7 +1,7 @@
 import Joi from 'joi';
-import { RangeTooWideError, ValidationError } from '../../errors/catalogue.ts';
+import { RangeTooWideError, UnprocessableError } from '../../errors/catalogue.ts';
 import { daysBetween } from '../../lib/clock.ts';
-import { cursor, isoInstant, pageLimit, schoolDate } from '../../lib/joi.ts';
+import { cursor, isoInstant, pageLimit, schoolDate, view } from '../../lib/joi.ts';
 import { defineRoute, noContent, ok, type Route } from '../../lib/route.ts';
 import type { School } from '../school/school.ts';
 import { EVENT_KINDS, type EventKind } from './calendar-event.ts';
@@ -67,7 +67,7 @@ export const createCalendarRoutes = ({
       cursor,
     }),
     response: Joi.array().items(occurrenceResponse),
-    errors: ['RANGE_TOO_WIDE'],
+    errors: ['RULE_BROKEN', 'RANGE_TOO_WIDE'],
     async handle(context) {
       const { from, to, kind, limit, cursor: position } = context.query;
       const { items, next } = await reader.range(context, { from, to }, { kind, limit, cursor: position });
@@ -94,10 +94,10 @@ export const createCalendarRoutes = ({
     access: read,
     query: Joi.object<{ from: string; to: string }>({ from: schoolDate.required(), to: schoolDate.required() }),
     response: Joi.array().items(schoolDayResponse),
-    errors: ['RANGE_TOO_WIDE'],
+    errors: ['RULE_BROKEN', 'RANGE_TOO_WIDE'],
     async handle({ query: { from, to } }) {
       if (from > to)
-        throw new ValidationError({ errors: [{ pointer: '/query/to', detail: 'must not lie before from' }] });
+        throw new UnprocessableError({ errors: [{ pointer: '/query/to', detail: 'must not lie before from' }] });
       if (daysBetween(from, to) > MOST_SCHOOL_DAYS)
         throw new RangeTooWideError({
           errors: [{ pointer: '/query/to', detail: `must be ${MOST_SCHOOL_DAYS} days after from at most` }],
@@ -117,7 +117,8 @@ export const createCalendarRoutes = ({
     access: read,
     // The address is a secret: it is not kept for repetitions, which get the same one anyway.
     idempotency: 'none',
-    response: Joi.object({ url: Joi.string().required() }),
+    success: [200],
+    response: view({ url: Joi.string() }),
     handle: async (context) => ok({ url: await feeds.open(context) }),
   }),
   defineRoute({
@@ -127,6 +128,7 @@ export const createCalendarRoutes = ({
     summary: "End all addresses of the caller's calendar",
     mode: 'T',
     access: read,
+    response: null,
     async handle(context) {
       await feeds.revoke(context);
       return noContent();
@@ -140,6 +142,8 @@ export const createCalendarRoutes = ({
     mode: 'R',
     access: 'public',
     query: Joi.object<{ token: string }>({ token: Joi.string().max(200).required() }),
+    response: Joi.string(),
+    produces: 'text/calendar',
     errors: ['BAD_FEED_TOKEN'],
     handle: async ({ query, now }) => ({
       status: 200,

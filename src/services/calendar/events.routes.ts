@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { idParams } from '../../lib/joi.ts';
+import { idParams, withRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { created, defineRoute, ok, type Route, stored, written } from '../../lib/route.ts';
 import type { School } from '../school/school.ts';
@@ -23,13 +23,15 @@ interface TargetQuery {
   occurrence?: string;
 }
 
-const targetQuery = Joi.object<TargetQuery>({
-  scope: Joi.string().valid('all', 'this', 'following').default('all'),
-  occurrence: localMinute,
-}).custom((value: TargetQuery, helpers) =>
-  (value.scope === 'all') === (value.occurrence === undefined)
-    ? value
-    : helpers.message({ custom: 'occurrence goes with the scopes this and following, and only with them' }),
+const targetQuery = withRule(
+  Joi.object<TargetQuery>({
+    scope: Joi.string().valid('all', 'this', 'following').default('all'),
+    occurrence: localMinute,
+  }),
+  ({ scope, occurrence }: TargetQuery) =>
+    (scope === 'all') === (occurrence === undefined)
+      ? undefined
+      : 'occurrence goes with the scopes this and following, and only with them',
 );
 
 const newEvent = Joi.object<NewEvent>({
@@ -107,7 +109,7 @@ export const createEventRoutes = ({
     access: write,
     body: newEvent,
     response: changeResponse,
-    errors: ['BAD_RRULE', 'TOO_MANY'],
+    errors: ['RULE_BROKEN', 'BAD_RRULE', 'TOO_MANY'],
     async handle(context) {
       const { audiences, ...fields } = context.body;
       const isClosing = fields.kind === 'holiday' || fields.kind === 'closure';
@@ -146,7 +148,7 @@ export const createEventRoutes = ({
     query: targetQuery,
     body: Joi.object<EventChanges>({ ...eventFields, audiences: audienceList }).min(1),
     response: changeResponse,
-    errors: ['BAD_RRULE', 'TOO_MANY', 'NO_SUCH_OCCURRENCE', 'BAD_STATE', 'VERSION_CONFLICT'],
+    errors: ['RULE_BROKEN', 'BAD_RRULE', 'TOO_MANY', 'NO_SUCH_OCCURRENCE', 'BAD_STATE', 'VERSION_CONFLICT'],
     async handle(context) {
       const target = targetOf(context.params.id, context.query, context.ifMatch);
       const result = await events.update(context, target, context.body);
@@ -189,8 +191,9 @@ export const createEventRoutes = ({
         .required(),
       note: Joi.string().max(LIMITS.event_rsvps.note).allow(null).default(null),
     }),
+    entity: 'event_rsvp',
     response: rsvpResponse,
-    errors: ['RSVP_CLOSED', 'NO_SUCH_OCCURRENCE', 'VERSION_CONFLICT'],
+    errors: ['RULE_BROKEN', 'RSVP_CLOSED', 'NO_SUCH_OCCURRENCE', 'VERSION_CONFLICT'],
     async handle(context) {
       const { occurrence, answer, note } = context.body;
       const input = { eventId: context.params.id, occurrence, answer, note };
@@ -208,7 +211,7 @@ export const createEventRoutes = ({
     params: idParams,
     query: Joi.object<{ occurrence?: string }>({ occurrence: localMinute }),
     response: rsvpListResponse,
-    errors: ['NO_SUCH_OCCURRENCE'],
+    errors: ['RULE_BROKEN', 'NO_SUCH_OCCURRENCE'],
     async handle(context) {
       const { occurrence_local, answers } = await rsvps.list(context, context.params.id, context.query.occurrence);
       const count = (answer: Answer): number => answers.filter((rsvp) => rsvp.answer === answer).length;

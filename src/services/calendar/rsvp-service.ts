@@ -3,7 +3,7 @@ import type { Barrier } from '../../buffer/barrier.ts';
 import type { Reader } from '../../buffer/reader.ts';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import type { Writer } from '../../buffer/writer.ts';
-import { NoSuchOccurrenceError, NotFoundError, RsvpClosedError, ValidationError } from '../../errors/catalogue.ts';
+import { NoSuchOccurrenceError, NotFoundError, RsvpClosedError, UnprocessableError } from '../../errors/catalogue.ts';
 import { addDays } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { WriteReceipt } from '../../lib/write-receipt.ts';
@@ -113,7 +113,7 @@ export class RsvpService {
   /**
    * Answers to one occurrence: all for those who run the event, else the caller's own.
    *
-   * @throws NotFoundError, NoSuchOccurrenceError; ValidationError when a series is asked without one
+   * @throws NotFoundError, NoSuchOccurrenceError; UnprocessableError when a series is asked without one
    */
   async list(
     caller: Pick<CalendarCaller, 'actor' | 'scope'>,
@@ -187,7 +187,7 @@ export class RsvpService {
     pointer: string,
   ): Promise<Occurrence> {
     if (occurrence === undefined && event.rrule !== null)
-      throw new ValidationError({ errors: [{ pointer, detail: 'is needed for an event that recurs' }] });
+      throw new UnprocessableError({ errors: [{ pointer, detail: 'is needed for an event that recurs' }] });
     const wanted = occurrence ?? event.start_local;
     const closed = event.is_skip_closed ? await this.#closedOn(wanted) : undefined;
     const one = occurrencesOf(event, exceptions, closed ? { closed } : {}).find(

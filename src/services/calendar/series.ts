@@ -1,4 +1,4 @@
-import { NoSuchOccurrenceError, ValidationError } from '../../errors/catalogue.ts';
+import { NoSuchOccurrenceError, UnprocessableError } from '../../errors/catalogue.ts';
 import {
   type Audience,
   type CalendarEvent,
@@ -20,11 +20,11 @@ const OWN_FIELDS = ['start_local', 'duration_min', 'title'];
 /**
  * Checks an event as a whole and writes its rule in one form.
  *
- * @throws ValidationError naming contradictions; BadRruleError, TooManyError
+ * @throws UnprocessableError naming contradictions; BadRruleError, TooManyError
  */
 export function soundEvent<T extends EventInput>(event: T, audiences: readonly Audience[]): T {
   const errors = contradictionsOf(event, audiences);
-  if (errors.length > 0) throw new ValidationError({ errors });
+  if (errors.length > 0) throw new UnprocessableError({ errors });
   return { ...event, rrule: event.rrule === null ? null : normalizeRule(event.rrule, seriesStartOf(event)) };
 }
 
@@ -87,7 +87,7 @@ export function requireOccurrence({ event, exceptions }: WholeEvent, occurrence:
   }
 }
 
-/** The exceptions with one occurrence changed; what it had of its own already stays. @throws ValidationError */
+/** The exceptions with one occurrence changed; what it had of its own already stays. @throws UnprocessableError */
 export function withChanged(
   { event, exceptions }: WholeEvent,
   occurrence: string,
@@ -95,7 +95,7 @@ export function withChanged(
 ): EventException[] {
   const strange = Object.keys(changes).filter((name) => !OWN_FIELDS.includes(name));
   if (strange.length > 0) {
-    throw new ValidationError({
+    throw new UnprocessableError({
       errors: strange.map((name) => ({ pointer: `/${name}`, detail: 'cannot differ for one occurrence' })),
     });
   }
@@ -108,7 +108,7 @@ export function withChanged(
     new_title: changes.title ?? old?.new_title ?? null,
   };
   const errors = exceptionErrors(event, exception);
-  if (errors.length > 0) throw new ValidationError({ errors });
+  if (errors.length > 0) throw new UnprocessableError({ errors });
   return replaced(exceptions, exception);
 }
 

@@ -2,7 +2,7 @@ import Joi from 'joi';
 import { LeaderboardOffError } from '../../errors/catalogue.ts';
 import type { AnyCard, DashboardKind } from '../../lib/cards.ts';
 import { schoolDateOf } from '../../lib/clock.ts';
-import { idParams, isoInstant, schoolDate, uuid } from '../../lib/joi.ts';
+import { idParams, isoInstant, line, reference, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { created, defineRoute, ok, type Route } from '../../lib/route.ts';
 import type { School } from '../school/school.ts';
@@ -16,10 +16,10 @@ const SERVICE = 'dashboard';
 const MANUAL_POINTS = 50;
 const read = { capability: 'dashboards', verb: 'r' } as const;
 
-const rowSchema = Joi.object({
-  rank: Joi.number().integer().min(1).required(),
-  student: Joi.object({ id: uuid.required(), name: Joi.string().required() }).required(),
-  points: Joi.number().integer().required(),
+const rowSchema = view({
+  rank: Joi.number().integer().min(1),
+  student: reference,
+  points: Joi.number().integer(),
 });
 
 const toRow = ({ rank, studentId, name, points }: Ranked) => ({ rank, student: { id: studentId, name }, points });
@@ -43,13 +43,13 @@ export const createDashboardRoutes = ({
   school: School;
 }): Route[] => {
   const cardsOf = (kind: DashboardKind) =>
-    Joi.object(
+    view(
       Object.fromEntries(
         cards
           .filter(({ dashboard }) => dashboard === kind)
-          .map(({ name, schema }) => [name, schema.keys({ as_of: isoInstant.required() }).allow(null).required()]),
+          .map(({ name, schema }) => [name, schema.keys({ as_of: isoInstant }).allow(null)]),
       ),
-    ).required();
+    );
 
   return [
     defineRoute<Record<string, never>, { student_id?: string }>({
@@ -60,7 +60,7 @@ export const createDashboardRoutes = ({
       mode: 'R',
       access: read,
       query: Joi.object<{ student_id?: string }>({ student_id: uuid }),
-      response: Joi.object({ student_id: uuid.required(), cards: cardsOf('student') }),
+      response: view({ student_id: uuid, cards: cardsOf('student') }),
       async handle(context) {
         const { degraded, ...data } = await dashboards.student(context, context.query.student_id);
         return ok(data, degradedOf([{ ...data, degraded }]));
@@ -73,10 +73,8 @@ export const createDashboardRoutes = ({
       summary: "The student's cards of each child",
       mode: 'R',
       access: read,
-      response: Joi.object({
-        children: Joi.array()
-          .items(Joi.object({ student_id: uuid.required(), name: Joi.string().required(), cards: cardsOf('student') }))
-          .required(),
+      response: view({
+        children: Joi.array().items(view({ student_id: uuid, name: Joi.string(), cards: cardsOf('student') })),
       }),
       async handle(context) {
         const children = await dashboards.parent(context);
@@ -90,7 +88,7 @@ export const createDashboardRoutes = ({
       summary: "A teacher's cards",
       mode: 'R',
       access: read,
-      response: Joi.object({ cards: cardsOf('teacher') }),
+      response: view({ cards: cardsOf('teacher') }),
       async handle(context) {
         const answer = await dashboards.teacher(context);
         return ok({ cards: answer.cards }, degradedOf([answer]));
@@ -103,7 +101,7 @@ export const createDashboardRoutes = ({
       summary: "The school's cards",
       mode: 'R',
       access: read,
-      response: Joi.object({ cards: cardsOf('admin') }),
+      response: view({ cards: cardsOf('admin') }),
       async handle(context) {
         const answer = await dashboards.admin(context);
         return ok({ cards: answer.cards }, degradedOf([answer]));
@@ -124,7 +122,7 @@ export const createDashboardRoutes = ({
         limit: Joi.number().integer().min(1).max(100).default(100),
       }),
       errors: ['LEADERBOARD_OFF'],
-      response: Joi.object({ rows: Joi.array().items(rowSchema).required(), me: rowSchema.allow(null).required() }),
+      response: view({ rows: Joi.array().items(rowSchema), me: rowSchema.allow(null) }),
       async handle({ actor, scope, params, query, now }) {
         const reach = await reachOf(actor, scope, school);
         requireReach(reach, 'classes', params.id);
@@ -147,15 +145,15 @@ export const createDashboardRoutes = ({
       body: Joi.object<NewPoints>({
         student_id: uuid.required(),
         points: Joi.number().integer().min(-MANUAL_POINTS).max(MANUAL_POINTS).invalid(0).required(),
-        reason: Joi.string().trim().max(LIMITS.point_entries.reason).required(),
+        reason: line(LIMITS.point_entries.reason).required(),
       }),
       errors: ['POINTS_LIMIT'],
-      response: Joi.object({
-        id: uuid.required(),
-        student_id: uuid.required(),
-        points: Joi.number().integer().required(),
-        reason: Joi.string().required(),
-        effective_on: schoolDate.required(),
+      response: view({
+        id: uuid,
+        student_id: uuid,
+        points: Joi.number().integer(),
+        reason: Joi.string(),
+        effective_on: schoolDate,
       }),
       async handle(context) {
         const given = await points.give(context, context.body);

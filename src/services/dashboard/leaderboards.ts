@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { BufferKeys } from '../../buffer/keys.ts';
 import { daysBetween } from '../../lib/clock.ts';
-import type { School } from '../school/school.ts';
+import { SCHOOL_COPIES, type School } from '../school/school.ts';
 import { type Ranked, rank } from './leaderboard-rules.ts';
 import type { Period, PointsStore } from './points-store.ts';
 
@@ -76,12 +76,24 @@ export class Leaderboards {
     const state = await this.#stateOf(classId, period);
     const known = this.#rankings.get(key);
     if (known && known.generation === state?.generation && known.untilMs > performance.now()) return known.ranked;
-    const [{ points, isKept }, roster] = await Promise.all([
+    const [{ points, isKept }, kept] = await Promise.all([
       this.#points(classId, period, today, state),
       this.#school.roster(classId, today),
     ]);
+    const members = new Set(kept.map(({ studentId }) => studentId));
+    let roster = kept;
+    if (points.some(({ studentId }) => !members.has(studentId))) {
+      // Somebody has joined since the roster was kept.
+      await this.#school.forget(SCHOOL_COPIES.roster(classId));
+      roster = await this.#school.roster(classId, today);
+    }
     const names = new Map(roster.map(({ studentId, fullName }) => [studentId, fullName]));
-    const ranked = rank(points.map((entry) => ({ ...entry, name: names.get(entry.studentId) ?? '' })));
+    const ranked = rank(
+      points.flatMap(({ studentId, points: sum }) => {
+        const name = names.get(studentId);
+        return name === undefined ? [] : [{ studentId, points: sum, name }];
+      }),
+    );
     if (isKept && state) {
       if (this.#rankings.size >= MOST_RANKINGS) this.#rankings.clear();
       this.#rankings.set(key, { generation: state.generation, untilMs: performance.now() + RANKING_MS, ranked });

@@ -63,7 +63,8 @@ export const revisedLateness = ({
   lateDays: late_days,
 });
 
-export type SubmissionState = 'submitted' | 'late' | 'draft' | 'missing' | 'excused' | 'open' | 'not_counted';
+export const STATES = ['submitted', 'late', 'draft', 'missing', 'excused', 'open', 'not_counted'] as const;
+export type SubmissionState = (typeof STATES)[number];
 
 /**
  * Where a student stands. H4: a draft is not a submission. H7: who joined after the due date is neither missing nor

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { boolean, date, defineEntity, instant, int, json, oneOf, text, uuid } from '../../lib/entity.ts';
-import { isoInstant, schoolDate, uuid as uuidRule } from '../../lib/joi.ts';
+import { isoInstant, line, schoolDate, uuid as uuidRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
 export interface Homework {
@@ -34,7 +34,7 @@ const basisPoints = Joi.number().integer().min(0).max(10_000);
 
 /** What a client may say of a homework; the database accepts nothing more. */
 export const homeworkFields = {
-  title: Joi.string().trim().min(1).max(LIMITS.homework.title),
+  title: line(LIMITS.homework.title),
   description: Joi.string().trim().allow('').max(LIMITS.homework.description),
   publish_at: isoInstant,
   due_at: isoInstant,

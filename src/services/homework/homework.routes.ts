@@ -4,6 +4,14 @@ import { cursor, idParams, isoInstant, pageLimit, uuid } from '../../lib/joi.ts'
 import { LIMITS } from '../../lib/limits.ts';
 import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
 import { fileIds, homeworkFields } from './homework.entity.ts';
+import {
+  deletedHomework,
+  homeworkDetail,
+  homeworkView,
+  submissionRoster,
+  submissionView,
+} from './homework.responses.ts';
+import { STATES } from './homework-rules.ts';
 import type {
   HomeworkChanges,
   HomeworkFilter,
@@ -84,6 +92,7 @@ export const createHomeworkRoutes = ({
       limit: pageLimit,
       cursor,
     }),
+    response: Joi.array().items(homeworkView),
     async handle(context) {
       const { cursor: position, ...filter } = context.query;
       const after = decodeCursor(position);
@@ -102,6 +111,9 @@ export const createHomeworkRoutes = ({
     mode: 'B',
     access: { capability: 'homework', verb: 'w' },
     body: newHomeworkBody,
+    entity: 'homework',
+    // One, or one for each of several class-subjects.
+    response: Joi.alternatives().try(homeworkView, Joi.array().items(homeworkView).min(2)),
     errors: ['BAD_WINDOW', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const views = await homework.create(context, context.body);
@@ -122,6 +134,7 @@ export const createHomeworkRoutes = ({
     mode: 'R',
     access: { capability: 'homework', verb: 'r' },
     params: idParams,
+    response: homeworkDetail,
     async handle(context) {
       const view = await homework.get(context, context.params.id);
       const mine = await submissions.own(context, view);
@@ -141,6 +154,8 @@ export const createHomeworkRoutes = ({
     access: { capability: 'homework', verb: 'w' },
     params: idParams,
     body: Joi.object<HomeworkChanges>({ ...homeworkFields, file_ids: fileIds }).min(1),
+    entity: 'homework',
+    response: homeworkView,
     errors: ['HAS_SUBMISSIONS', 'HAS_GRADES', 'VERSION_CONFLICT', 'BAD_WINDOW', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const view = await homework.update(context, context.params.id, context.body, context.ifMatch);
@@ -155,7 +170,9 @@ export const createHomeworkRoutes = ({
     mode: 'B',
     access: { capability: 'homework', verb: 'w' },
     params: idParams,
-    errors: ['HAS_SUBMISSIONS', 'VERSION_CONFLICT'],
+    entity: 'homework',
+    response: deletedHomework,
+    errors: ['HAS_SUBMISSIONS', 'HAS_GRADES', 'VERSION_CONFLICT'],
     async handle(context) {
       const receipt = await homework.remove(context, context.params.id, context.ifMatch);
       return written({ id: context.params.id, deleted: true }, [receipt]);
@@ -174,7 +191,16 @@ export const createHomeworkRoutes = ({
       file_ids: fileIds.default([]),
       final: Joi.boolean().default(false),
     }),
-    errors: ['SUBMISSION_CLOSED', 'REVISIONS_EXHAUSTED', 'FILE_NOT_READY', 'FILE_TYPE', 'ALREADY_GRADED'],
+    entity: 'homework_submission',
+    response: submissionView,
+    errors: [
+      'SUBMISSION_CLOSED',
+      'REVISIONS_EXHAUSTED',
+      'FILE_NOT_READY',
+      'FILE_TYPE',
+      'ALREADY_GRADED',
+      'RULE_BROKEN',
+    ],
     async handle(context) {
       const view = await submissions.save(context, context.params.id, context.body, context.ifMatch);
       return written(toSubmission(view), [view.receipt], { location: `${LIST}/${context.params.id}/submission` });
@@ -189,6 +215,7 @@ export const createHomeworkRoutes = ({
     access: { capability: 'homework', verb: 'r' },
     params: idParams,
     query: Joi.object<{ student_id?: string }>({ student_id: uuid }),
+    response: submissionView,
     async handle(context) {
       const view = await submissions.get(context, context.params.id, context.query.student_id);
       return ok(toSubmission(view), { pending: view.isPending }, { etag: view.version });
@@ -203,8 +230,9 @@ export const createHomeworkRoutes = ({
     access: { capability: 'homework', verb: 'w' },
     params: idParams,
     query: Joi.object<{ status?: string }>({
-      status: Joi.string().valid('submitted', 'late', 'draft', 'missing', 'excused', 'open', 'not_counted'),
+      status: Joi.string().valid(...STATES),
     }),
+    response: submissionRoster,
     async handle(context) {
       const lines = await submissions.roster(context, context.params.id);
       const { status } = context.query;

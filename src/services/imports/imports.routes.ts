@@ -1,11 +1,11 @@
 import Joi from 'joi';
 import { IMPORT_KINDS } from '../../../queues/imports.queue.ts';
-import { idParams, isoInstant, uuid } from '../../lib/joi.ts';
+import { idParams, isoInstant, uuid, view } from '../../lib/joi.ts';
 import { defineRoute, ok, type Route } from '../../lib/route.ts';
 import type { ImportService, JobView } from './import-service.ts';
 
 const count = Joi.number().integer().min(0);
-export const jobView = Joi.object({
+export const jobView = view({
   id: uuid,
   kind: Joi.string().valid(...IMPORT_KINDS),
   dry_run: Joi.boolean(),
@@ -13,20 +13,16 @@ export const jobView = Joi.object({
   progress_bp: count.max(10_000),
   created_at: isoInstant,
   finished_at: isoInstant.allow(null),
-  result: Joi.object({
+  result: view({
     rows: count,
     stored: count,
     failed: count,
     errors: Joi.array().items(
-      Joi.object({ line: count, column: Joi.string().allow(null), code: Joi.string(), detail: Joi.string() }).prefs({
-        presence: 'required',
-      }),
+      view({ line: count, column: Joi.string().allow(null), code: Joi.string(), detail: Joi.string() }),
     ),
     errors_left_off: count,
-  })
-    .prefs({ presence: 'required' })
-    .allow(null),
-}).prefs({ presence: 'required' });
+  }).allow(null),
+});
 
 const toJob = ({ id, data, state, progressBp, createdAt, finishedAt, result }: JobView) => ({
   id,

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
-import { cursor, isoInstant, pageLimit, uuid } from '../../lib/joi.ts';
+import { cursor, isoInstant, pageLimit, uuid, view } from '../../lib/joi.ts';
 import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
 import { SEVERITIES } from './notification.entity.ts';
 import type { NotificationService } from './notification-service.ts';
@@ -30,7 +30,7 @@ const viewOf = ({ id, topic, title, body, data, severity, created_at, read_at }:
   read_at,
 });
 
-const notification = Joi.object({
+const notification = view({
   id: uuid,
   topic: Joi.string(),
   title: Joi.string(),
@@ -39,7 +39,7 @@ const notification = Joi.object({
   severity: Joi.string().valid(...SEVERITIES),
   created_at: isoInstant,
   read_at: isoInstant.allow(null),
-}).prefs({ presence: 'required' });
+});
 
 export const createNotificationRoutes = ({ notifications }: { notifications: NotificationService }): Route[] => [
   defineRoute<Record<string, never>, ListQuery>({
@@ -51,6 +51,7 @@ export const createNotificationRoutes = ({ notifications }: { notifications: Not
     access: 'authenticated',
     query: Joi.object<ListQuery>({ unread: Joi.boolean(), limit: pageLimit, cursor }),
     response: Joi.array().items(notification),
+    meta: { unread: Joi.number().integer().min(0).allow(null) },
     async handle(context) {
       const { cursor: position, limit, unread } = context.query;
       const after = decodeCursor(position);
@@ -78,10 +79,12 @@ export const createNotificationRoutes = ({ notifications }: { notifications: Not
       ids: Joi.array().items(uuid).min(1).max(MOST_IDS).unique(),
       all: Joi.boolean().valid(true),
     }).xor('ids', 'all'),
-    response: Joi.object({ read: Joi.array().items(uuid).required() }),
+    entity: 'notification_read',
+    success: [202, 200],
+    response: view({ read: Joi.array().items(uuid) }),
     async handle(context) {
       const { read, receipts } = await notifications.read(context, context.body.ids);
-      return receipts.length > 0 ? written({ read }, receipts) : ok({ read });
+      return written({ read }, receipts);
     },
   }),
 ];

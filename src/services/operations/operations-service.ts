@@ -14,7 +14,16 @@ import type { ActivityLog } from '../activity-log/activity-log.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
 
-const toView = ({ firstAtMs, lastAtMs, resolvedAtMs, waitingFor, jobId, resolvedBy, ...rest }: FailedWrite) => ({
+const toView = ({
+  firstAtMs,
+  lastAtMs,
+  resolvedAtMs,
+  waitingFor,
+  jobId,
+  resolvedBy,
+  supersededBy,
+  ...rest
+}: FailedWrite) => ({
   ...rest,
   waiting_for: waitingFor ?? null,
   job_id: jobId ?? null,
@@ -23,6 +32,7 @@ const toView = ({ firstAtMs, lastAtMs, resolvedAtMs, waitingFor, jobId, resolved
   ...(resolvedAtMs === undefined
     ? {}
     : { resolved_at: new Date(resolvedAtMs).toISOString(), resolved_by: resolvedBy ?? null }),
+  ...(supersededBy === undefined ? {} : { superseded_by: supersededBy }),
 });
 
 /** What operators and admins see and do: the buffer, sync runs, failed writes. Everything they change is audited. */
@@ -143,7 +153,6 @@ export class OperationsService {
     resolved: boolean;
   }) {
     const { failedWrites } = this.#engine;
-    this.#requireEntity(entity);
     const all = resolved
       ? (await failedWrites.resolved(1_000)).filter((record) => !entity || record.entity === entity)
       : await failedWrites.list(entity);
@@ -218,7 +227,6 @@ export class OperationsService {
 
   /** @returns how many; those that wait for a parent follow it by themselves */
   async replayAll(caller: Caller, entity?: string): Promise<number> {
-    this.#requireEntity(entity);
     const records = (await this.#engine.failedWrites.list(entity)).filter(({ state }) => state === 'failed');
     for (const record of records) await this.replay(caller, record.id);
     return records.length;
@@ -238,23 +246,6 @@ export class OperationsService {
       after: { reason },
     });
     return { id, resolution: 'discarded', orphans: orphans.map((orphan) => orphan.id) };
-  }
-
-  #requireEntity(name: string | undefined): void {
-    const { registry } = this.#engine;
-    if (name && !registry.find(name)) {
-      throw new ValidationError({
-        errors: [
-          {
-            pointer: '/query/entity',
-            detail: `must be one of ${registry
-              .all()
-              .map((entity) => entity.name)
-              .join(', ')}`,
-          },
-        ],
-      });
-    }
   }
 
   async #record(id: string): Promise<FailedWrite> {

@@ -2,6 +2,19 @@ import Joi from 'joi';
 import { failedWriteId, parseFailedWriteId } from '../../buffer/failed-writes.ts';
 import { pageLimit } from '../../lib/joi.ts';
 import { defineRoute, ok, type Reply, type Route } from '../../lib/route.ts';
+import {
+  bufferView,
+  discardedWrite,
+  entryView,
+  failedList,
+  failedView,
+  replayedWrite,
+  replayedWrites,
+  requestedRun,
+  runList,
+  runView,
+  writeView,
+} from './operations.responses.ts';
 import type { OperationsService } from './operations-service.ts';
 
 const SERVICE = 'operations';
@@ -12,9 +25,9 @@ const FAILED_ID = Joi.string()
   .max(300)
   .custom((value: string, helpers) =>
     parseFailedWriteId(value) ? value : helpers.message({ custom: 'must be an id of a failed write, entity~key' }),
-  );
+  )
+  .meta({ jsonSchema: { pattern: '^[^~]+~.' } });
 const failedParams = Joi.object<{ id: string }>({ id: FAILED_ID.required() });
-const entityName = Joi.string().pattern(/^[a-z][a-z0-9_]{0,62}$/, 'entity name');
 
 const queued = (data: object, location: string): Reply => ({ status: 202, data, meta: {}, location });
 
@@ -23,7 +36,16 @@ interface Repair {
   fields?: Record<string, unknown>[];
 }
 
-export const createOperationsRoutes = ({ operations }: { operations: OperationsService }): Route[] => [
+/** @param entities names of all */
+export const createOperationsRoutes = ({
+  operations,
+  entities,
+}: {
+  operations: OperationsService;
+  entities: readonly string[];
+}): Route[] => routesOf(operations, Joi.string().valid(...entities));
+
+const routesOf = (operations: OperationsService, entityName: Joi.StringSchema): Route[] => [
   defineRoute({
     method: 'GET',
     path: '/admin/buffer',
@@ -31,6 +53,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     summary: 'What is buffered, by entity',
     mode: 'R',
     access: read,
+    response: bufferView,
     handle: async () => ok(await operations.buffer()),
   }),
   defineRoute<{ entity: string; id: string }>({
@@ -41,9 +64,12 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     mode: 'R',
     access: read,
     params: Joi.object<{ entity: string; id: string }>({
-      entity: entityName.required(),
+      entity: Joi.string()
+        .pattern(/^[a-z][a-z0-9_]{0,62}$/, 'entity name')
+        .required(),
       id: Joi.string().max(200).required(),
     }),
+    response: entryView,
     handle: async ({ params }) => ok(await operations.entry(params.entity, params.id)),
   }),
   defineRoute<{ id: string }>({
@@ -54,6 +80,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     mode: 'R',
     access: 'authenticated',
     params: Joi.object<{ id: string }>({ id: Joi.string().max(300).required() }),
+    response: writeView,
     handle: async ({ params }) => ok(await operations.write(params.id)),
   }),
   defineRoute({
@@ -63,6 +90,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     summary: 'Start a sync run now',
     mode: 'J',
     access: write,
+    response: requestedRun,
     async handle(context) {
       const runId = await operations.sync(context);
       return queued({ runId }, `/api/v1/admin/sync/runs/${runId}`);
@@ -76,6 +104,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     mode: 'R',
     access: read,
     query: Joi.object<{ limit: number }>({ limit: pageLimit }),
+    response: runList,
     handle: async ({ query }) => ok(await operations.runs(query.limit)),
   }),
   defineRoute<{ id: string }>({
@@ -86,6 +115,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     mode: 'R',
     access: read,
     params: Joi.object<{ id: string }>({ id: Joi.string().max(100).required() }),
+    response: runView,
     handle: async ({ params }) => ok(await operations.run(params.id)),
   }),
   defineRoute<Record<string, never>, { entity?: string; limit: number; after?: string; resolved: boolean }>({
@@ -101,6 +131,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
       after: FAILED_ID,
       resolved: Joi.boolean().default(false),
     }),
+    response: failedList,
     async handle({ query }) {
       const { items, next, total } = await operations.failedWrites(query);
       return ok(items, { next_cursor: next ?? null, total });
@@ -114,6 +145,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     mode: 'R',
     access: read,
     params: failedParams,
+    response: failedView,
     handle: async ({ params }) => ok(await operations.failedWrite(params.id)),
   }),
   defineRoute<{ id: string }, Record<string, never>, Repair>({
@@ -128,6 +160,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
       document: Joi.object().unknown().default({}),
       fields: Joi.array().items(Joi.object().unknown()).max(1_000),
     }),
+    response: failedView,
     errors: ['VERSION_CONFLICT'],
     handle: async (context) => ok(await operations.repair(context, context.params.id, context.body)),
   }),
@@ -139,6 +172,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     mode: 'J',
     access: write,
     query: Joi.object<{ entity?: string }>({ entity: entityName }),
+    response: replayedWrites,
     async handle(context) {
       const replayed = await operations.replayAll(context, context.query.entity);
       return queued({ replayed }, '/api/v1/admin/failed-writes');
@@ -152,6 +186,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     mode: 'J',
     access: write,
     params: failedParams,
+    response: replayedWrite,
     async handle(context) {
       const { entity, key, jobId } = await operations.replay(context, context.params.id);
       return queued(
@@ -169,6 +204,7 @@ export const createOperationsRoutes = ({ operations }: { operations: OperationsS
     access: { capability: 'buffers', verb: 'x' },
     params: failedParams,
     query: Joi.object<{ reason: string }>({ reason: Joi.string().trim().min(5).max(500).required() }),
+    response: discardedWrite,
     handle: async (context) => ok(await operations.discard(context, context.params.id, context.query.reason)),
   }),
 ];

@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { line, schoolDate, uuid, version } from '../../lib/joi.ts';
+import { line, schoolDate, uuid, version, view, withRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { ClassFields, NewClass } from './class-service.ts';
 import type { WantedSubject } from './class-subject-service.ts';
@@ -28,22 +28,21 @@ export const newClassBody = Joi.object<NewClass>({
   room: fields.room.default(null),
 });
 export const classChanges = Joi.object<Partial<ClassFields>>(fields).min(1);
-export const classView = Joi.object({ id: uuid, academic_year_id: uuid, grade, ...fields, version }).prefs({
-  presence: 'required',
-});
+export const classView = view({ id: uuid, academic_year_id: uuid, grade, ...fields, version });
 
 /** Parts of a subject's mark, as DOMAIN §9 has them. */
 const DEFAULT_WEIGHTS = { quiz: 2_000, homework: 2_000, exam: 6_000 };
 const WHOLE_BP = 10_000;
-const weights = Joi.object()
-  .pattern(
+const weights = withRule(
+  Joi.object().pattern(
     Joi.string().valid('quiz', 'homework', 'exam', 'practical', 'project'),
     Joi.number().integer().min(1).max(WHOLE_BP),
-  )
-  .custom((parts: Record<string, number>, helpers) => {
+  ),
+  (parts: Record<string, number>) => {
     const sum = Object.values(parts).reduce((total, part) => total + part, 0);
-    return sum === WHOLE_BP ? parts : helpers.message({ custom: `must sum up to ${WHOLE_BP}` });
-  });
+    return sum === WHOLE_BP ? undefined : `must sum up to ${WHOLE_BP}`;
+  },
+);
 const MOST_SUBJECTS = 30;
 export const classSubjectsBody = Joi.object<{ subjects: WantedSubject[] }>({
   subjects: Joi.array()
@@ -58,7 +57,7 @@ export const classSubjectsBody = Joi.object<{ subjects: WantedSubject[] }>({
     .unique('subject_id')
     .required(),
 });
-export const classSubjectView = Joi.object({
+export const classSubjectView = view({
   id: uuid,
   subject_id: uuid,
   subject: Joi.string(),
@@ -66,7 +65,7 @@ export const classSubjectView = Joi.object({
   staff: Joi.string(),
   weights: Joi.object().pattern(Joi.string(), Joi.number().integer()),
   version,
-}).prefs({ presence: 'required' });
+});
 
 const wallClock = Joi.string().pattern(/^([01]\d|2[0-3]):[0-5]\d$/, 'time HH:MM');
 const slotFields = {
@@ -80,40 +79,35 @@ const MOST_SLOTS = 84;
 const isSameLesson = (a: Slot, b: Slot): boolean => a.weekday === b.weekday && a.period_no === b.period_no;
 
 /** Lessons of a day follow each other as their numbers do. */
-function inOrder(slots: Slot[], helpers: Joi.CustomHelpers): Slot[] | Joi.ErrorReport {
+function outOfOrder(slots: Slot[]): string | undefined {
   const sorted = [...slots].sort((a, b) => a.weekday - b.weekday || a.period_no - b.period_no);
   for (const [index, slot] of sorted.entries()) {
     const before = sorted[index - 1];
     if (slot.ends_at <= slot.starts_at || (before?.weekday === slot.weekday && slot.starts_at < before.ends_at)) {
-      const custom = `weekday ${slot.weekday}, period ${slot.period_no}: must end after it begins, and begin after the one before`;
-      return helpers.message({ custom });
+      return `weekday ${slot.weekday}, period ${slot.period_no}: must end after it begins, and begin after the one before`;
     }
   }
-  return slots;
+  return undefined;
 }
 export const timetableBody = Joi.object<{ slots: Slot[] }>({
-  slots: Joi.array()
-    .items(Joi.object<Slot>(slotFields).prefs({ presence: 'required' }))
-    .max(MOST_SLOTS)
-    .unique(isSameLesson)
-    .custom(inOrder)
-    .required(),
+  slots: withRule(
+    Joi.array()
+      .items(Joi.object<Slot>(slotFields).prefs({ presence: 'required' }))
+      .max(MOST_SLOTS)
+      .unique(isSameLesson),
+    outOfOrder,
+  ).required(),
 });
-export const slotView = Joi.object({ ...slotFields, subject: Joi.string(), staff_id: uuid }).prefs({
-  presence: 'required',
-});
+export const slotView = view({ ...slotFields, subject: Joi.string(), staff_id: uuid });
 
 const substitution = { on_date: schoolDate, absent_staff_id: uuid, staff_id: uuid };
-export const substitutionBody = Joi.object<NewSubstitution>({
-  ...substitution,
-  staff_id: uuid.invalid(Joi.ref('absent_staff_id')),
-}).prefs({ presence: 'required' });
-export const substitutionView = Joi.object({ id: uuid, class_id: uuid, ...substitution }).prefs({
-  presence: 'required',
-});
+export const substitutionBody = withRule(
+  Joi.object<NewSubstitution>(substitution).prefs({ presence: 'required' }),
+  ({ staff_id, absent_staff_id }: NewSubstitution) =>
+    staff_id === absent_staff_id ? 'staff_id must not be who is absent' : undefined,
+);
+export const substitutionView = view({ id: uuid, class_id: uuid, ...substitution });
 
 export const rosterView = Joi.array().items(
-  Joi.object({ student_id: uuid, full_name: Joi.string(), roll_no: Joi.number().integer() }).prefs({
-    presence: 'required',
-  }),
+  view({ student_id: uuid, full_name: Joi.string(), roll_no: Joi.number().integer() }),
 );

@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { idParams, isoInstant, line, uuid } from '../../lib/joi.ts';
+import { idParams, isoInstant, line, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { created, defineRoute, ok, type Route, stored } from '../../lib/route.ts';
 import type { FileService, NewFile } from './file-service.ts';
@@ -10,7 +10,10 @@ const SERVICE = 'auth';
 const LIST = '/api/v1/files';
 
 /** A plain name: no folders, nothing that a header or a screen would take for a command. */
-const fileName = line(LIMITS.files.file_name).pattern(/^[^\p{Cc}/\\]+$/u, 'file name');
+const fileName = line(LIMITS.files.file_name)
+  .pattern(/^[^\p{Cc}/\\]+$/u, 'file name')
+  // Not every reader of patterns knows classes of characters.
+  .meta({ jsonSchema: { allOf: [{ pattern: '^[^\\x00-\\x1f\\x7f-\\x9f/\\\\]+$' }] } });
 
 const fields = {
   file_id: uuid,
@@ -21,19 +24,19 @@ const fields = {
   status: Joi.string().valid('pending', 'ready', 'rejected'),
   created_at: isoInstant,
 };
-export const fileView = Joi.object(fields).prefs({ presence: 'required' });
-export const uploadView = Joi.object({
+export const fileView = view(fields);
+export const uploadView = view({
   ...fields,
   upload_url: Joi.string(),
   upload_method: Joi.string().valid('PUT'),
   upload_headers: Joi.object().pattern(Joi.string(), Joi.string()),
   expires_at: isoInstant,
-}).prefs({ presence: 'required' });
-export const linkedFileView = Joi.object({
+});
+export const linkedFileView = view({
   ...fields,
   download_url: Joi.string().allow(null),
   expires_at: isoInstant.allow(null),
-}).prefs({ presence: 'required' });
+});
 
 const toFile = ({ id, purpose, fileName: name, mime, sizeBytes, status, createdAt }: FileRow) => ({
   file_id: id,
@@ -62,7 +65,7 @@ export const createFileRoutes = ({ files }: { files: FileService }): Route[] => 
       size: Joi.number().integer().min(1).required(),
     }),
     response: uploadView,
-    errors: ['FILE_TYPE', 'FILE_SIZE', 'STORAGE_UNAVAILABLE'],
+    errors: ['FORBIDDEN', 'FILE_TYPE', 'FILE_SIZE', 'STORAGE_UNAVAILABLE'],
     async handle(context) {
       const { file, upload } = await files.create(context, context.body);
       const { url, method, headers, expiresAt } = upload;
@@ -84,6 +87,7 @@ export const createFileRoutes = ({ files }: { files: FileService }): Route[] => 
     mode: 'T',
     access: 'authenticated',
     params: idParams,
+    success: [200],
     response: fileView,
     errors: ['NOT_UPLOADED', 'FILE_TYPE', 'FILE_SIZE', 'BAD_STATE', 'STORAGE_UNAVAILABLE'],
     async handle(context) {

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { NotFoundError } from '../../errors/catalogue.ts';
-import { idParams, isoInstant, line, schoolDate, uuid } from '../../lib/joi.ts';
+import { idParams, isoInstant, line, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { created, defineRoute, ok, type Route, stored } from '../../lib/route.ts';
 import type { ClassService, SubjectFields } from './class-service.ts';
@@ -19,7 +19,7 @@ const yearFields = {
   ends_on: schoolDate,
   is_current: Joi.boolean(),
 };
-export const yearView = Joi.object({ id: uuid, ...yearFields }).prefs({ presence: 'required' });
+export const yearView = view({ id: uuid, ...yearFields });
 
 const termFields = {
   seq: Joi.number().integer().min(1).max(20),
@@ -27,23 +27,23 @@ const termFields = {
   starts_on: schoolDate,
   ends_on: schoolDate,
 };
-export const termView = Joi.object({
+export const termView = view({
   id: uuid,
   academic_year_id: uuid,
   ...termFields,
   locked_at: isoInstant.allow(null),
-}).prefs({ presence: 'required' });
+});
 
 const subjectFields = {
   code: line(LIMITS.subjects.code),
   name: line(LIMITS.subjects.name),
   is_elective: Joi.boolean(),
 };
-export const subjectView = Joi.object({ id: uuid, ...subjectFields }).prefs({ presence: 'required' });
+export const subjectView = view({ id: uuid, ...subjectFields });
 
 /** All fields of a new row, but those that have a default. */
 const whole = <T>(fields: Joi.SchemaMap, defaults: Joi.SchemaMap = {}): Joi.ObjectSchema<T> =>
-  Joi.object({ ...fields, ...defaults }).prefs({ presence: 'required' });
+  view({ ...fields, ...defaults });
 
 const toTerm = ({ id, academic_year_id, seq, name, starts_on, ends_on, locked_at }: TermRow) => ({
   id,
@@ -202,6 +202,7 @@ export const createStructureRoutes = ({
       mode: 'T',
       access: write,
       params: idParams,
+      success: [200],
       response: termView,
       errors: ['FLUSH_PENDING'],
       handle: async (context) => stored(toTerm(await years.lockTerm(context, context.params.id))),

@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { email, line, phone, schoolDate, uuid, version } from '../../lib/joi.ts';
+import { email, line, phone, reference, schoolDate, uuid, version, view, withRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { WantedGuardian } from './guardian-service.ts';
 import type { NewStudent, SeenStudent, StudentDetail, StudentFields } from './student-service.ts';
@@ -47,16 +47,14 @@ const guardian = Joi.object<WantedGuardian>({
   .without('guardian_id', ['phone', 'email']);
 
 /** One of them is the first to be called, and nobody the school keeps from the child can be that. */
-export const guardianList = Joi.array()
-  .items(guardian)
-  .max(MOST_GUARDIANS)
-  .unique('guardian_id', { ignoreUndefined: true })
-  .custom((list: WantedGuardian[], helpers) => {
+export const guardianList = withRule(
+  Joi.array().items(guardian).max(MOST_GUARDIANS).unique('guardian_id', { ignoreUndefined: true }),
+  (list: WantedGuardian[]) => {
     const primary = list.filter(({ is_primary }) => is_primary);
-    if (list.length > 0 && primary.length !== 1) return helpers.message({ custom: 'needs one primary guardian' });
-    if (primary[0]?.is_blocked) return helpers.message({ custom: 'must not have a blocked primary guardian' });
-    return list;
-  });
+    if (list.length > 0 && primary.length !== 1) return 'needs one primary guardian';
+    return primary[0]?.is_blocked ? 'must not have a blocked primary guardian' : undefined;
+  },
+);
 
 export const newStudentBody = Joi.object<NewStudent>({
   ...fields,
@@ -73,13 +71,13 @@ export const newStudentBody = Joi.object<NewStudent>({
 
 export const studentChanges = Joi.object<Partial<StudentFields>>(fields).min(1);
 
-const enrolmentView = Joi.object({
+const enrolmentView = view({
   id: uuid,
-  class: Joi.object({ id: uuid, name: Joi.string() }),
+  class: reference,
   roll_no: Joi.number().integer(),
   starts_on: schoolDate,
   ends_on: schoolDate.allow(null),
-}).prefs({ presence: 'required' });
+});
 
 /** Of a student whom the caller may see whole. */
 const wholeStudent = {
@@ -88,48 +86,45 @@ const wholeStudent = {
   status: Joi.string().valid('active', 'left', 'alumni'),
   left_on: schoolDate.allow(null),
   leave_reason: Joi.string().allow(null),
-  class: Joi.object({ id: uuid, name: Joi.string() }).allow(null),
+  class: reference.allow(null),
   roll_no: Joi.number().integer().allow(null),
   version,
 };
 /** Of one of whom the caller knows name and class. */
-const narrowStudent = Joi.object({
+const narrowStudent = view({
   id: wholeStudent.id,
   full_name: wholeStudent.full_name,
   class: wholeStudent.class,
-}).prefs({ presence: 'required' });
+});
 
-export const guardianView = Joi.object({
+export const guardianView = view({
   guardian_id: uuid,
   full_name: Joi.string(),
   phone: Joi.string(),
   email: Joi.string().allow(null),
   relation: Joi.string(),
   ...rights,
-}).prefs({ presence: 'required' });
+});
 
-export const studentListView = Joi.array().items(
-  Joi.object(wholeStudent).prefs({ presence: 'required' }),
-  narrowStudent,
-);
-export const studentDetail = Joi.object({
+export const studentListView = Joi.array().items(view(wholeStudent), narrowStudent);
+export const studentDetail = view({
   ...wholeStudent,
   guardians: Joi.array().items(guardianView),
   enrollments: Joi.array().items(enrolmentView),
-}).prefs({ presence: 'required' });
+});
 export const studentView = Joi.alternatives(studentDetail, narrowStudent);
 export const enrolmentAnswer = enrolmentView;
 
-const openItem = Joi.object({
+const openItem = view({
   id: Joi.string(),
   label: Joi.string(),
   due_on: schoolDate.allow(null),
   amount_minor: Joi.number().integer().allow(null),
-}).prefs({ presence: 'required' });
-export const leavingView = Joi.object({
+});
+export const leavingView = view({
   ...wholeStudent,
   open_items: Joi.object().pattern(Joi.string(), Joi.array().items(openItem).allow(null)),
-}).prefs({ presence: 'required' });
+});
 
 export const toEnrolment = ({ id, classId, className, rollNo, startsOn, endsOn }: EnrolmentRow) => ({
   id,

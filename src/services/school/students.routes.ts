@@ -142,6 +142,7 @@ export const createStudentRoutes = ({
     access: write,
     params: idParams,
     body: Joi.object({ left_on: schoolDate.required(), reason: line(LIMITS.students.leave_reason).required() }),
+    success: [200],
     response: leavingView,
     errors: ['BAD_STATE', 'RULE_BROKEN', 'VERSION_CONFLICT'],
     async handle(context) {

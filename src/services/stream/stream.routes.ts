@@ -24,6 +24,7 @@ const writes = Joi.string()
       ? helpers.message({ custom: 'must be ids of writes, separated by commas' })
       : receipts;
   })
+  .meta({ jsonSchema: { pattern: '^[^~,]+~[^~,]+~[1-9]\\d{0,15}(,[^~,]+~[^~,]+~[1-9]\\d{0,15})*$' } })
   .default([]);
 
 /** @throws ValidationError for what no event of ours has as its id */
@@ -42,6 +43,7 @@ export const createStreamRoutes = ({ streams }: { streams: OpenStreams }): Route
     mode: 'R',
     access: 'authenticated',
     query: Joi.object<StreamQuery>({ writes }),
+    response: Joi.string(),
     produces: 'text/event-stream',
     errors: ['TOO_MANY_STREAMS', 'OVERLOADED', 'SHUTTING_DOWN'],
     async handle(context) {

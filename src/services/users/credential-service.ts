@@ -1,4 +1,4 @@
-import { BadStateError, ValidationError } from '../../errors/catalogue.ts';
+import { BadStateError, UnprocessableError } from '../../errors/catalogue.ts';
 import type { Log } from '../../lib/log.ts';
 import type { AccountMails } from '../auth/account-mails.ts';
 import type { AccountTokens, IssuedToken } from '../auth/account-tokens.ts';
@@ -46,7 +46,7 @@ export class CredentialService {
 
   /**
    * @param user the account as it is, unless it is new
-   * @throws ValidationError when an invite has no address to go to
+   * @throws UnprocessableError when an invite has no address to go to
    * @throws BadStateError when an invite is for somebody who has a password
    */
   async prepare(kind: Credentials, email: string | null, user?: LockedUser): Promise<Prepared> {
@@ -54,7 +54,7 @@ export class CredentialService {
       const password = newTemporaryPassword();
       return { kind, password, passwordHash: await hashPassword(password) };
     }
-    if (!email) throw new ValidationError({ errors: [{ pointer: '/email', detail: 'an invite needs an address' }] });
+    if (!email) throw new UnprocessableError({ errors: [{ pointer: '/email', detail: 'an invite needs an address' }] });
     if (user && user.status !== 'invited') throw new BadStateError('only who has not accepted an invite gets another');
     return { kind };
   }

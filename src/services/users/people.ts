@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { TakenError, UnprocessableError, ValidationError } from '../../errors/catalogue.ts';
+import { TakenError, UnprocessableError } from '../../errors/catalogue.ts';
 import type { Role } from '../../lib/actor.ts';
 import { FIRST_VERSION, NEXT_VERSION } from '../write-through.ts';
 import type { GuardianFields, PersonFields, StaffFields } from './user-fields.ts';
@@ -98,7 +98,7 @@ async function link(
   const pointer = `/person/${kind}/id`;
   const table = `${kind}s`;
   const [row] = await knex(table).where({ id }).select('user_id').forNoKeyUpdate();
-  if (!row) throw new ValidationError({ errors: [{ pointer, detail: `is not a ${kind}` }] });
+  if (!row) throw new UnprocessableError({ errors: [{ pointer, detail: `is not a ${kind}` }] });
   if (row.user_id === userId) return;
   if (row.user_id !== null) throw new TakenError({ errors: [{ pointer, detail: 'has a login already' }] });
   await knex(table)
@@ -110,5 +110,5 @@ function requireAll<T extends object>(kind: PersonKind, fields: T, names: readon
   const errors = names
     .filter((name) => fields[name] === undefined)
     .map((name) => ({ pointer: `/person/${kind}/${name}`, detail: 'is required' }));
-  if (errors.length > 0) throw new ValidationError({ errors });
+  if (errors.length > 0) throw new UnprocessableError({ errors });
 }

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { ROLES, type Role } from '../../lib/actor.ts';
-import { isoInstant, schoolDate, uuid } from '../../lib/joi.ts';
+import { isoInstant, line, phone, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
 /** How somebody gets into an account: by a link in a mail, or by a password that an admin hands over. */
@@ -57,27 +57,21 @@ export const emailField = Joi.string()
   .max(LIMITS.users.email)
   .allow(null);
 
-const text = (most: number): Joi.StringSchema => Joi.string().trim().max(most);
-const phone = Joi.string()
-  .trim()
-  .pattern(/^\+?[0-9 ()-]{4,32}$/, 'phone number')
-  .max(LIMITS.guardians.phone);
-
 const personField = Joi.object<PersonFields>({
   staff: Joi.object<StaffFields>({
-    employee_no: text(LIMITS.staff.employee_no),
-    full_name: text(LIMITS.staff.full_name),
-    designation: text(LIMITS.staff.designation),
-    department: text(LIMITS.staff.department).allow(null),
+    employee_no: line(LIMITS.staff.employee_no),
+    full_name: line(LIMITS.staff.full_name),
+    designation: line(LIMITS.staff.designation),
+    department: line(LIMITS.staff.department).allow(null),
     joined_on: schoolDate,
     left_on: schoolDate.allow(null),
-    licence_no: text(LIMITS.staff.licence_no).allow(null),
+    licence_no: line(LIMITS.staff.licence_no).allow(null),
     licence_expires_on: schoolDate.allow(null),
   }).min(1),
   student: Joi.object({ id: uuid.required() }),
   guardian: Joi.object<GuardianFields>({
     id: uuid,
-    full_name: text(LIMITS.guardians.full_name),
+    full_name: line(LIMITS.guardians.full_name),
     phone,
     email: emailField,
   })
@@ -108,7 +102,6 @@ export const userChangesBody = Joi.object<UserChanges>({
 }).min(1);
 
 const nullable = (schema: Joi.Schema): Joi.Schema => schema.allow(null);
-const complete = (fields: Joi.SchemaMap): Joi.ObjectSchema => Joi.object(fields).prefs({ presence: 'required' });
 
 const userView = {
   id: uuid,
@@ -118,9 +111,9 @@ const userView = {
   is_password_temporary: Joi.boolean(),
   roles: Joi.array().items(Joi.string().valid(...ROLES)),
   name: Joi.string(),
-  person: complete({
+  person: view({
     staff: nullable(
-      complete({
+      view({
         id: uuid,
         employee_no: Joi.string(),
         full_name: Joi.string(),
@@ -132,20 +125,18 @@ const userView = {
         licence_expires_on: nullable(schoolDate),
       }),
     ),
-    student: nullable(complete({ id: uuid, admission_no: Joi.string(), full_name: Joi.string() })),
-    guardian: nullable(
-      complete({ id: uuid, full_name: Joi.string(), phone: Joi.string(), email: nullable(Joi.string()) }),
-    ),
+    student: nullable(view({ id: uuid, admission_no: Joi.string(), full_name: Joi.string() })),
+    guardian: nullable(view({ id: uuid, full_name: Joi.string(), phone: Joi.string(), email: nullable(Joi.string()) })),
   }),
   last_login_at: nullable(isoInstant),
   created_at: isoInstant,
   version: Joi.number().integer(),
 };
 
-export const userResponse = complete(userView);
+export const userResponse = view(userView);
 /** `temporary_password` is shown in the first answer only: a repetition of the request answers null. */
-export const userAndCredentialsResponse = complete({
+export const userAndCredentialsResponse = view({
   ...userView,
-  invite: nullable(complete({ expires_at: isoInstant, is_sent: Joi.boolean() })),
+  invite: nullable(view({ expires_at: isoInstant, is_sent: Joi.boolean() })),
   temporary_password: nullable(Joi.string()),
 });

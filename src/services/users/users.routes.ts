@@ -94,7 +94,7 @@ export const createUserRoutes = ({ users, access }: { users: UserService; access
     params: idParams,
     body: userChangesBody,
     response: userAndCredentialsResponse,
-    errors: ['TAKEN', 'BAD_STATE', 'VERSION_CONFLICT'],
+    errors: ['TAKEN', 'RULE_BROKEN', 'BAD_STATE', 'VERSION_CONFLICT'],
     async handle(context) {
       const { params, body, ifMatch } = context;
       const { user, handedOut } = await users.update(context, params.id, body, ifMatch);
@@ -109,6 +109,7 @@ export const createUserRoutes = ({ users, access }: { users: UserService; access
     mode: 'T',
     access: allow('x'),
     params: idParams,
+    success: [200],
     response: userResponse,
     errors: ['LAST_ADMIN', 'BAD_STATE', 'VERSION_CONFLICT'],
     handle: async (context) => changed(await access.suspend(context, context.params.id)),
@@ -121,6 +122,7 @@ export const createUserRoutes = ({ users, access }: { users: UserService; access
     mode: 'T',
     access: allow('x'),
     params: idParams,
+    success: [200],
     response: userResponse,
     errors: ['BAD_STATE', 'VERSION_CONFLICT'],
     handle: async (context) => changed(await access.activate(context, context.params.id)),

@@ -1,0 +1,37 @@
+"""What no schema can say of a request that is meant to be right. Wrong ones are sent as they were made."""
+
+import schemathesis
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    # A cursor is whatever the page before ended with.
+    if case.query:
+        case.query.pop("cursor", None)
+    # The quotes belong to the version; they are taken for those of JSON on the way.
+    version = (case.headers or {}).get("If-Match")
+    if version is not None and not version.startswith('"'):
+        case.headers["If-Match"] = f'"{version}"'
+    if isinstance(case.body, dict):
+        case.body.update({name: once_each(items) for name, items in case.body.items() if isinstance(items, list)})
+        # Which zones there are is known to the library that reckons with them.
+        if "tz" in case.body:
+            case.body["tz"] = "Asia/Kolkata"
+
+
+# What an item of a list is about: no two items are about the same.
+SUBJECTS = [("student_id",), ("subject_id",), ("guardian_id",), ("weekday", "period_no")]
+
+
+def once_each(items):
+    for names in SUBJECTS:
+        about = [tuple(item[name] for name in names) for item in items if is_about(item, names)]
+        if about and len(about) == len(items):
+            return list(dict(zip(about, items)).values())
+    return items
+
+
+def is_about(item, names):
+    return isinstance(item, dict) and all(name in item for name in names)
