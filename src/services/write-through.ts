@@ -18,6 +18,14 @@ export interface Change {
   record(activity: Activity): void;
 }
 
+export interface RunOptions {
+  /**
+   * Whether a repeatable request is answered with the first one's result, which is kept beside the rows: true unless told. False
+   * for results that are secrets; such a change runs again for a repetition, and must itself find what it has stored.
+   */
+  keepsResult?: boolean;
+}
+
 /** Which field of the request a unique constraint of the database is about: constraint name → JSON pointer. */
 export type UniquePointers = Readonly<Record<string, string>>;
 
@@ -43,7 +51,12 @@ export class WriteThrough {
    * @param uniques what a broken unique constraint is called in the request
    * @throws TakenError naming the field of a value that another row has; whatever the change throws
    */
-  async run<T>(caller: Caller, change: (change: Change) => Promise<T>, uniques: UniquePointers = {}): Promise<T> {
+  async run<T>(
+    caller: Caller,
+    change: (change: Change) => Promise<T>,
+    uniques: UniquePointers = {},
+    { keepsResult = true }: RunOptions = {},
+  ): Promise<T> {
     try {
       return await this.#knex.transaction(async (knex) => {
         const events: NewEvent[] = [];
@@ -54,7 +67,7 @@ export class WriteThrough {
             emit: (event) => void events.push(event),
             record: (line) => void lines.push(line),
           });
-        const result = await (caller.repeatable
+        const result = await (keepsResult && caller.repeatable
           ? onceOnly(knex, caller.actor.userId, caller.repeatable, effect)
           : effect());
         await addToOutbox(

@@ -101,6 +101,16 @@ describe('accounts', () => {
     expect((await login('meera.joshi', 'k7vQ2mZp4x')).body.data.is_password_temporary).toBe(false);
   });
 
+  it('are invited by a request that may be repeated as well, whose link is kept nowhere', async () => {
+    const body = { login: 'by.key', email: 'by.key@x.example', roles: ['driver'], person: staff('N9') };
+    const headers = { 'idempotency-key': 'invited-by-key' };
+    const answer = await admin('POST', '/users', { body, headers });
+    expect(answer).toMatchObject({ status: 201, body: { data: { invite: { is_sent: true } } } });
+    const token = await mails.token('by.key@x.example');
+    const kept = await school.rows('SELECT response::text AS text FROM idempotency_keys');
+    expect(kept.filter(({ text }) => String(text).includes(token))).toEqual([]);
+  });
+
   it('without an address get a temporary password, told once and replaced by its owner', async () => {
     const body = { login: 'no.mail', roles: ['driver'], person: staff('N2') };
     const headers = { 'idempotency-key': 'new-driver' };
@@ -113,6 +123,8 @@ describe('accounts', () => {
     const { redis, keys } = school.engine;
     for (const key of await redis.keys(`*${keys.prefix}*`))
       expect(await redis.get(key).catch(() => '')).not.toContain(password);
+    const kept = await school.rows('SELECT response::text AS text FROM idempotency_keys');
+    expect(kept.filter(({ text }) => String(text).includes(password))).toEqual([]);
     const { body: session } = await login('no.mail', password);
     expect(session.data.is_password_temporary).toBe(true);
     const changed = await nobody('POST', '/auth/password/change', {

@@ -102,6 +102,7 @@ export class UserService {
         return { user: (await this.#store.find(id, knex))!, issued };
       },
       USER_UNIQUES,
+      { keepsResult: false },
     );
     return { user: result.user, handedOut: await this.#credentials.handOut(result.user, result.issued) };
   }
