@@ -2,7 +2,6 @@ import type { Knex } from 'knex';
 import { HasDataError, NotFoundError } from '../../errors/catalogue.ts';
 import { type Caller, FIRST_VERSION, NEXT_VERSION, type WriteThrough } from '../write-through.ts';
 import { seatsTaken } from './enrolment-service.ts';
-import { isStored } from './repeated.ts';
 import { SCHOOL_COPIES, type School, type SchoolClass } from './school.ts';
 import type { SchoolCaches } from './school-caches.ts';
 import { lockClass, requireStaff, usersOfStaff } from './teaching.ts';
@@ -74,7 +73,6 @@ export class ClassService {
     const { row, users } = await this.#writes.run(
       caller,
       async ({ knex, emit, record }) => {
-        if (await isStored(knex, 'classes', id)) return { row: await findClass(knex, id), users: [] };
         const year = await knex.raw('SELECT 1 FROM academic_years WHERE id = ?', [fields.academic_year_id]);
         if (!year.rows[0])
           throw new NotFoundError({ errors: [{ pointer: '/academic_year_id', detail: 'is not a year' }] });
@@ -133,7 +131,6 @@ export class ClassService {
     await this.#writes.run(
       caller,
       async ({ knex, record }) => {
-        if (await isStored(knex, 'subjects', row.id)) return;
         await knex('subjects').insert(row);
         record({ service: 'auth', action: 'subject.create', entity: { type: 'subject', id: row.id }, after: fields });
       },

@@ -1,6 +1,5 @@
 import { UnprocessableError } from '../../errors/catalogue.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
-import { isStored } from './repeated.ts';
 import type { School } from './school.ts';
 import type { SchoolCaches } from './school-caches.ts';
 import { lockClass, requireStaff, usersOfStaff } from './teaching.ts';
@@ -40,7 +39,6 @@ export class SubstitutionService {
     const users = await this.#writes.run(
       caller,
       async ({ knex, emit, record }) => {
-        if (await isStored(knex, 'teacher_substitutions', row.id)) return [];
         const { yearStartsOn, yearEndsOn } = await lockClass(knex, classId);
         if (wanted.on_date < today) throw refusal('/on_date', 'is over');
         if (wanted.on_date < yearStartsOn || wanted.on_date > yearEndsOn)

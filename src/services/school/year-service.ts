@@ -8,7 +8,6 @@ import {
 } from '../../errors/catalogue.ts';
 import { addDays } from '../../lib/clock.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
-import { isStored } from './repeated.ts';
 import { SCHOOL_COPIES } from './school.ts';
 import type { SchoolCaches } from './school-caches.ts';
 
@@ -74,7 +73,6 @@ export class YearService {
     return this.#changeYear(caller, 'create', async (knex) => {
       const row = { id: caller.newId(), ...fields };
       requireOrder(row, 1);
-      if (await isStored(knex, 'academic_years', row.id)) return row;
       if (fields.is_current) await knex.raw('UPDATE academic_years SET is_current = false WHERE is_current');
       await knex('academic_years').insert(row);
       return row;
@@ -107,7 +105,6 @@ export class YearService {
     return this.#changeTerm(caller, 'create', async (knex) => {
       const row: TermRow = { id: caller.newId(), academic_year_id, ...fields, locked_at: null };
       requireOrder(row, 0);
-      if (await isStored(knex, 'terms', row.id)) return row;
       await lockYear(knex, academic_year_id);
       await knex('terms').insert(row);
       return row;
