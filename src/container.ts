@@ -11,7 +11,7 @@ import { Limiter } from './http/limiter.ts';
 import { createObjectLinks, OBJECTS_PATH } from './http/object-links.ts';
 import { createReadiness } from './http/readiness.ts';
 import { Background } from './lib/background.ts';
-import { type Clock, schoolDateOf, systemClock } from './lib/clock.ts';
+import { type Clock, systemClock } from './lib/clock.ts';
 import type { EventConsumer } from './lib/events.ts';
 import type { Logger } from './lib/logger.ts';
 import { Metrics } from './lib/metrics.ts';
@@ -112,11 +112,9 @@ export function createContainer({
   // Not the replica: what a change has just made stale is loaded again at once.
   const school = new School({ knex, cache: keptCache, clock });
   const signingKeys = loadSigningKeys(config.auth.keys, { dataDir: config.dataDir, log });
+  const secrets = signingKeys.map(({ secret }) => secret);
   const tokens = new Tokens(signingKeys);
-  const links = new LinkSigner(
-    signingKeys.map(({ secret }) => secret),
-    OBJECTS_PATH,
-  );
+  const links = new LinkSigner(secrets, OBJECTS_PATH);
   const local = config.objects.s3 ? undefined : new LocalObjects({ folder: config.objects.folder, links });
   const objects = local ?? new S3Objects(config.objects.s3!);
   const store = new AuthStore(knex);
@@ -124,7 +122,7 @@ export function createContainer({
     store,
     cache: keptCache,
     tokens,
-    schoolDate: async () => schoolDateOf(clock.now(), await school.timezone()),
+    schoolDate: () => school.today(),
     log,
   });
   const guard = new LoginGuard(redis, (login) => keys.cache(`auth:fail:${login}`));
@@ -147,7 +145,7 @@ export function createContainer({
     authStore: store,
     streams,
     objects,
-    secrets: signingKeys.map(({ secret }) => secret),
+    secrets,
     logins,
     sessions,
     tokens,

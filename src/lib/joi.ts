@@ -71,6 +71,8 @@ export const cursor = Joi.string().max(500);
 
 export const idParams = Joi.object<{ id: string }>({ id: uuid.required() });
 
+export const nullable = (schema: Joi.Schema): Joi.Schema => schema.allow(null);
+
 /** What an answer holds: every key is there, unless it says that it is optional. */
 export const view = (keys: Joi.SchemaMap): Joi.ObjectSchema => Joi.object(keys).prefs({ presence: 'required' });
 

@@ -73,7 +73,7 @@ describe('cards', () => {
       ],
       touches: new Touches({ redis, keys }),
       cache,
-      school: { timezone: async () => 'Asia/Kolkata' } as never,
+      school: { dateAt: async () => TODAY } as never,
       log: school.log,
       cardMs: 20,
     });

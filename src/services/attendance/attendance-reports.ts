@@ -1,5 +1,5 @@
 import { ForbiddenError, NotFoundError, UnprocessableError } from '../../errors/catalogue.ts';
-import { addDays, daysBetween, schoolDateOf } from '../../lib/clock.ts';
+import { addDays, daysBetween } from '../../lib/clock.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import { covers, type School } from '../school/school.ts';
 import { type Reach, reaches, reachOf, requireReach } from '../scope.ts';
@@ -56,7 +56,7 @@ export class AttendanceReports {
     const term = (await this.#school.terms()).find(({ id }) => id === termId);
     if (!term)
       throw new NotFoundError({ errors: [{ pointer: '/query/term_id', detail: 'is not a term of this year' }] });
-    const today = await this.#today(caller);
+    const today = await this.#school.dateAt(caller.now);
     const to = earlier(term.endsOn, today);
     const [marks, stays, openDays] = await Promise.all([
       this.#studentMarks(studentId, term.startsOn, to),
@@ -70,7 +70,7 @@ export class AttendanceReports {
   async classSummary(caller: Caller, classId: string, month: string) {
     const reach = await this.#requireStaff(caller);
     requireReach(reach, 'homerooms', classId);
-    const today = await this.#today(caller);
+    const today = await this.#school.dateAt(caller.now);
     const from = `${month}-01`;
     const lastDay = addDays(`${addDays(from, 31).slice(0, 7)}-01`, -1);
     const to = earlier(lastDay, today);
@@ -109,7 +109,7 @@ export class AttendanceReports {
   /** Students absent on each of the last `days` open days up to today (AT7). */
   async consecutive(caller: Caller, days: number) {
     const reach = await this.#requireStaff(caller);
-    const today = await this.#today(caller);
+    const today = await this.#school.dateAt(caller.now);
     const wanted = (await this.#openDays(addDays(today, -MOST_RUN_DAYS), today)).slice(-days);
     const [since, last] = [wanted[0], wanted.at(-1)];
     if (since === undefined || last === undefined || wanted.length < days) return [];
@@ -132,7 +132,7 @@ export class AttendanceReports {
     const reach = await reachOf(actor, scope, this.#school);
     if (reaches(reach, 'students', studentId)) return;
     if (reach.homerooms.size === 0) throw new NotFoundError();
-    const classId = await this.#school.classOf(studentId, schoolDateOf(now, await this.#school.timezone()));
+    const classId = await this.#school.classOf(studentId, await this.#school.dateAt(now));
     if (!classId || !reach.homerooms.has(classId)) throw new NotFoundError();
   }
 
@@ -158,10 +158,6 @@ export class AttendanceReports {
 
   async #openDays(from: string, to: string): Promise<string[]> {
     return (await this.#school.schoolDays(from, to)).filter(({ isOpen }) => isOpen).map(({ date }) => date);
-  }
-
-  async #today({ now }: Caller): Promise<string> {
-    return schoolDateOf(now, await this.#school.timezone());
   }
 }
 

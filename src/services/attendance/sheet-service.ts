@@ -3,7 +3,6 @@ import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import type { Writer } from '../../buffer/writer.ts';
 import { ForbiddenError, NotEnrolledError, NotFoundError, SheetClosedError } from '../../errors/catalogue.ts';
 import { isDatabaseAway } from '../../errors/driver-errors.ts';
-import { schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
 import { sheetId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
@@ -180,7 +179,7 @@ export class SheetService {
 
   async #requireEditable({ scope, now }: Caller, on: string): Promise<void> {
     const { school } = this.#deps;
-    const today = schoolDateOf(now, await school.timezone());
+    const today = await school.dateAt(now);
     const [{ edit_window_days }, terms, days] = await Promise.all([
       school.settings(),
       school.terms(),

@@ -2,7 +2,6 @@ import type { Cache } from '../../cache/cache.ts';
 import { ForbiddenError, NotFoundError } from '../../errors/catalogue.ts';
 import type { Actor, Role } from '../../lib/actor.ts';
 import type { AnyCard, CardContexts, CardDefinition, DashboardKind, Touch } from '../../lib/cards.ts';
-import { schoolDateOf } from '../../lib/clock.ts';
 import type { DomainEvent, EventConsumer, EventName } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
 import type { RequestContext } from '../../lib/route.ts';
@@ -80,17 +79,24 @@ export class DashboardService {
     requireRole(actor, ['teacher']);
     const { staffId, teaches, homerooms } = await actor.scopes();
     if (!staffId) throw new NotFoundError();
-    const context = { now, today: await this.#today(now), staffId, userId: actor.userId, teaches, homerooms };
+    const context = {
+      now,
+      today: await this.#deps.school.dateAt(now),
+      staffId,
+      userId: actor.userId,
+      teaches,
+      homerooms,
+    };
     return this.#kept('teacher', `dashboard:teacher:${staffId}`, [`staff:${staffId}`], context);
   }
 
   async admin({ actor, now }: Caller): Promise<CardAnswer> {
     requireRole(actor, ['admin', 'principal']);
-    return this.#kept('admin', 'dashboard:admin', ['school'], { now, today: await this.#today(now) });
+    return this.#kept('admin', 'dashboard:admin', ['school'], { now, today: await this.#deps.school.dateAt(now) });
   }
 
   async cardsOfStudent(studentId: string, now: Date): Promise<CardAnswer> {
-    const today = await this.#today(now);
+    const today = await this.#deps.school.dateAt(now);
     const classId = await this.#deps.school.classOf(studentId, today);
     const touches: Touch[] = [`student:${studentId}`, `class:${classId ?? ''}`];
     return this.#kept('student', `dashboard:student:${studentId}`, touches, { now, today, studentId, classId });
@@ -149,10 +155,6 @@ export class DashboardService {
       }),
     );
     return { cards: Object.fromEntries(loaded), degraded: degraded.sort() };
-  }
-
-  async #today(now: Date): Promise<string> {
-    return schoolDateOf(now, await this.#deps.school.timezone());
   }
 }
 

@@ -1,7 +1,6 @@
 import Joi from 'joi';
 import { LeaderboardOffError } from '../../errors/catalogue.ts';
 import type { AnyCard, DashboardKind } from '../../lib/cards.ts';
-import { schoolDateOf } from '../../lib/clock.ts';
 import { idParams, isoInstant, line, reference, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { created, defineRoute, ok, type Route } from '../../lib/route.ts';
@@ -127,7 +126,7 @@ export const createDashboardRoutes = ({
         const reach = await reachOf(actor, scope, school);
         requireReach(reach, 'classes', params.id);
         if (!(await school.settings()).leaderboard_enabled) throw new LeaderboardOffError();
-        const today = schoolDateOf(now, await school.timezone());
+        const today = await school.dateAt(now);
         const ranked = await leaderboards.of(params.id, query.period, today);
         const isLed = reaches(reach, 'ledClasses', params.id);
         const shown = isLed ? ranked : shownToFamily(ranked, reach.students);

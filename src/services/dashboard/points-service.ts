@@ -1,5 +1,5 @@
 import { NotFoundError, PointsLimitError } from '../../errors/catalogue.ts';
-import { type Clock, schoolDateOf } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { DomainEvent, EventConsumer } from '../../lib/events.ts';
 import { sheetId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
@@ -45,7 +45,7 @@ export class PointsService {
    */
   async give(caller: Caller, { student_id, points, reason }: NewPoints) {
     const { school, writes, store } = this.#deps;
-    const on = schoolDateOf(caller.now, await school.timezone());
+    const on = await school.dateAt(caller.now);
     const classId = await school.classOf(student_id, on);
     if (classId === undefined) throw new NotFoundError();
     requireReach(await reachOf(caller.actor, caller.scope, school), 'taughtClasses', classId);
@@ -88,7 +88,7 @@ export class PointsService {
   /** Entries that follow from an event; the same event again finds them as they are. */
   async handle(event: DomainEvent): Promise<void> {
     const { store, school, clock, leaderboards } = this.#deps;
-    const today = schoolDateOf(clock.now(), await school.timezone());
+    const today = await school.dateAt(clock.now());
     if (event.name === 'school.enrollment.changed') {
       const { from, to } = event.payload as { from?: string | null; to?: string | null };
       for (const classId of [from, to]) if (classId) await leaderboards.drop(classId);
@@ -111,7 +111,7 @@ export class PointsService {
 
   /** DB2: bonuses of the month before, and every set anew. */
   async nightly(now: Date): Promise<void> {
-    const today = schoolDateOf(now, await this.#deps.school.timezone());
+    const today = await this.#deps.school.dateAt(now);
     const [year, month] = today.split('-').map(Number) as [number, number];
     await this.#deps.store.awardBonuses(new Date(Date.UTC(year, month - 2, 1)).toISOString().slice(0, 7), now);
     await this.#deps.leaderboards.rebuildAll(today);
@@ -127,7 +127,7 @@ export class PointsService {
           source: 'homework',
           sourceId: homework_id,
           points: homeworkPoints(late, mark?.finalX100 ?? null, mark?.maxX100 ?? null),
-          effectiveOn: schoolDateOf(new Date(at), await this.#deps.school.timezone()),
+          effectiveOn: await this.#deps.school.dateAt(new Date(at)),
         },
       ];
     }

@@ -2,7 +2,6 @@ import type { Found, Reader } from '../../buffer/reader.ts';
 import { StaleVersionError, type WriteBuffer } from '../../buffer/write-buffer.ts';
 import type { Writer } from '../../buffer/writer.ts';
 import { HasGradesError, HasSubmissionsError, NotFoundError } from '../../errors/catalogue.ts';
-import { schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { WriteReceipt } from '../../lib/write-receipt.ts';
@@ -104,7 +103,7 @@ export class HomeworkService {
     requireWindow({ ...fields, publish_at: publishAt });
     const ownerOf = await this.#owners(caller);
     await this.#requireFiles(caller, file_ids);
-    const assignedOn = schoolDateOf(caller.now, await school.timezone());
+    const assignedOn = await school.dateAt(caller.now);
     const groupId = class_subject_ids.length > 1 ? caller.newId() : null;
     const documents = class_subject_ids.map((classSubjectId, index): Homework => {
       const owner = ownerOf(classSubjectId);

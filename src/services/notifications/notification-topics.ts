@@ -39,7 +39,7 @@ export function createTopics({ school, homework, submissions, sheets, store, clo
     return { given, classId: taught.classId, due };
   };
   const usersOfClass = async (classId: string, without: ReadonlySet<string> = new Set()): Promise<string[]> => {
-    const roster = await school.roster(classId, schoolDateOf(clock.now(), await school.timezone()));
+    const roster = await school.roster(classId, await school.dateAt(clock.now()));
     return school.usersOfStudents(roster.map(({ studentId }) => studentId).filter((id) => !without.has(id)));
   };
   const toClass = async (

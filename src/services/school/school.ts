@@ -122,9 +122,14 @@ export class School {
     this.#clock = clock;
   }
 
+  /** The school date at an instant. */
+  async dateAt(instant: Date): Promise<string> {
+    return schoolDateOf(instant, await this.timezone());
+  }
+
   /** The school date now. */
   async today(): Promise<string> {
-    return schoolDateOf(this.#clock.now(), await this.timezone());
+    return this.dateAt(this.#clock.now());
   }
 
   /** Forgets copies (`SCHOOL_COPIES`) of what has changed: after the commit, or the old rows are loaded again. */

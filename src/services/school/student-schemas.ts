@@ -1,12 +1,11 @@
 import Joi from 'joi';
-import { email, line, phone, reference, schoolDate, uuid, version, view, withRule } from '../../lib/joi.ts';
+import { email, line, nullable, phone, reference, schoolDate, uuid, version, view, withRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import type { WantedGuardian } from './guardian-service.ts';
 import type { NewStudent, SeenStudent, StudentDetail, StudentFields } from './student-service.ts';
 import type { EnrolmentRow, GuardianLink } from './student-store.ts';
 
 const { students, guardians } = LIMITS;
-const nullable = (schema: Joi.Schema): Joi.Schema => schema.allow(null);
 
 const fields = {
   admission_no: line(students.admission_no),

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { ROLES, type Role } from '../../lib/actor.ts';
-import { isoInstant, line, phone, schoolDate, uuid, view } from '../../lib/joi.ts';
+import { isoInstant, line, nullable, phone, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
 /** How somebody gets into an account: by a link in a mail, or by a password that an admin hands over. */
@@ -100,8 +100,6 @@ export const userChangesBody = Joi.object<UserChanges>({
   person: personField,
   credentials: credentialsField,
 }).min(1);
-
-const nullable = (schema: Joi.Schema): Joi.Schema => schema.allow(null);
 
 const userView = {
   id: uuid,

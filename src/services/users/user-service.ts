@@ -1,7 +1,6 @@
 import type { Barrier } from '../../buffer/barrier.ts';
 import { BadStateError, NotFoundError } from '../../errors/catalogue.ts';
 import type { Background } from '../../lib/background.ts';
-import { schoolDateOf } from '../../lib/clock.ts';
 import type { AccountMails } from '../auth/account-mails.ts';
 import type { AccountTokens } from '../auth/account-tokens.ts';
 import type { Sessions } from '../auth/sessions.ts';
@@ -57,7 +56,7 @@ export class UserService {
 
   /** By login. */
   async list(filter: UserFilter, now: Date): Promise<{ users: UserRow[]; hasMore: boolean }> {
-    const on = schoolDateOf(now, await this.#school.timezone());
+    const on = await this.#school.dateAt(now);
     const users = await this.#store.list({ ...filter, limit: filter.limit + 1 }, on);
     return { users: users.slice(0, filter.limit), hasMore: users.length > filter.limit };
   }
