@@ -165,6 +165,7 @@ export function createContainer({
     entities,
     intervalMs: config.sync.intervalMs,
     scopesFor: can,
+    rowScopes: services.rowScopes,
     authenticate: (authorization, nowMs) => sessions.authenticate(authorization, nowMs),
     confirm: (authorization, nowMs) => sessions.confirm(authorization, nowMs),
     limiter,

@@ -2,6 +2,7 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { replay } from '../../queues/failed-jobs.ts';
 import { failedWriteId } from '../../src/buffer/failed-writes.ts';
 import { ValueTakenError } from '../../src/buffer/reservations.ts';
+import { EVERYTHING } from '../../src/lib/reach.ts';
 import { useHarness } from '../support/engine-harness.ts';
 import { buildClub, buildClubMember, NAME_LENGTH, testId } from '../support/test-entities.ts';
 import { until } from '../support/until.ts';
@@ -48,7 +49,7 @@ describe('FAILURES 13: the same key many times, and families', () => {
     await h.put('club', club);
     await h.remove('club', club);
     expect(await h.sync()).toMatchObject({ stored: 2, failed: 0, left: 0 });
-    expect(await h.reader.get('club', String(club.id))).toBeUndefined();
+    expect(await h.reader.get('club', String(club.id), EVERYTHING)).toBeUndefined();
   });
 
   it('a child whose parent never existed fails alone, with the reason', async () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { requestSync } from '../../queues/request-sync.ts';
 import { WRITE_BATCHES } from '../../queues/write-batches.queue.ts';
+import { EVERYTHING } from '../../src/lib/reach.ts';
 import { type EngineHarness, useHarness } from '../support/engine-harness.ts';
 import { Oracle } from '../support/oracle.ts';
 import { buildClub, clubEntity, testId } from '../support/test-entities.ts';
@@ -98,7 +99,7 @@ describe('FAILURES 8: a key is written while it is being stored', () => {
       { size: 1, version: first.version },
     ]);
     expect(await h.dirty()).toEqual([`club ${club.id}`]);
-    expect((await h.reader.get('club', String(club.id)))?.document.size).toBe(3);
+    expect((await h.reader.get('club', String(club.id), EVERYTHING))?.document.size).toBe(3);
     // Only the writes since then count for the next run.
     expect(await h.flush('club', [String(club.id)])).toMatchObject({ taken: 2, stored: 1, superseded: 1 });
     expect((await h.rows('SELECT size FROM clubs WHERE id = ?', [club.id]))[0]).toEqual({ size: 3 });

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { requestSync } from '../../queues/request-sync.ts';
 import type { Document } from '../../src/lib/entity.ts';
+import { EVERYTHING } from '../../src/lib/reach.ts';
 import { useHarness } from '../support/engine-harness.ts';
 import { Load } from '../support/load.ts';
 import { Oracle } from '../support/oracle.ts';
@@ -60,6 +61,7 @@ describe('Redis Cluster, processes killed', () => {
     );
     const page = await h.reader.list({
       entity: 'club',
+      reach: EVERYTHING,
       relation: { column: 'district', values: [district] },
       sort: { column: 'name', direction: 'asc' },
       limit: 50,

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { failedWriteId } from '../../src/buffer/failed-writes.ts';
 import type { Document } from '../../src/lib/entity.ts';
+import { EVERYTHING } from '../../src/lib/reach.ts';
 import { type EngineHarness, useHarness } from '../support/engine-harness.ts';
 import {
   buildClub,
@@ -50,7 +51,7 @@ const STEPS: Record<string, (world: World, club: string, value: number) => Promi
     const record = await h.engine.failedWrites.get(failedWriteId('club', id));
     if (record) await h.engine.failedWrites.discard(record, 'admin001', 'not wanted', Date.now());
   },
-  read: ({ h }, id) => h.reader.get('club', id),
+  read: ({ h }, id) => h.reader.get('club', id, EVERYTHING),
 };
 
 describe('I2: data not yet in the database never has a TTL', () => {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ListQuery } from '../../src/buffer/reader.ts';
 import type { Document } from '../../src/lib/entity.ts';
+import { EVERYTHING } from '../../src/lib/reach.ts';
 import { type Condition, compareDocuments, matches, type Sort } from '../../src/stores/postgres/conditions.ts';
 import { type EngineHarness, useHarness } from '../support/engine-harness.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
@@ -85,28 +86,44 @@ class GetClub extends Step {
   }
   async run(model: Model, h: EngineHarness) {
     const id = model.ids[this.slot]!;
-    expect((await h.reader.get('club', id))?.document).toEqual(model.clubs.get(id));
+    expect((await h.reader.get('club', id, EVERYTHING))?.document).toEqual(model.clubs.get(id));
   }
+}
+
+/** Whom a list is for: clubs of these districts, by index, and open ones of these kinds. */
+interface Reached {
+  districts: number[];
+  kinds: string[];
 }
 
 class ListClubs extends Step {
   readonly which: number[];
   readonly where: Condition[];
+  readonly reached: Reached | undefined;
   readonly sort: Sort;
   readonly limit: number;
-  constructor(which: number[], where: Condition[], sort: Sort, limit: number) {
+  constructor(which: number[], where: Condition[], reached: Reached | undefined, sort: Sort, limit: number) {
     super();
     this.which = which;
     this.where = where;
+    this.reached = reached;
     this.sort = sort;
     this.limit = limit;
   }
   async run(model: Model, h: EngineHarness) {
     const values = this.which.map((index) => model.districts[index]!);
+    const { reached } = this;
+    const districts = new Set(reached?.districts.map((index) => model.districts[index]!));
+    const isReached = ({ district, kind, is_open }: Document): boolean =>
+      !reached || districts.has(String(district)) || (is_open === true && reached.kinds.includes(String(kind)));
     const wanted = [...model.clubs.values()]
-      .filter((club) => values.includes(String(club.district)) && matches(clubEntity, club, this.where))
+      .filter((club) => values.includes(String(club.district)) && isReached(club))
+      .filter((club) => matches(clubEntity, club, this.where))
       .sort((a, b) => compareDocuments(clubEntity, this.sort, a, b));
-    const query = { entity: 'club', relation: { column: 'district', values }, where: this.where };
+    const reach = reached
+      ? { ...EVERYTHING, all: false, classes: districts, users: new Set(reached.kinds) }
+      : EVERYTHING;
+    const query = { entity: 'club', reach, relation: { column: 'district', values }, where: this.where };
     expect(await allPages(h, { ...query, sort: this.sort, limit: this.limit })).toEqual(wanted);
     expect(await h.reader.count(query)).toBe(wanted.length);
   }
@@ -150,7 +167,7 @@ class ListMembers extends Step {
     const wanted = [...model.members.values()]
       .filter(({ club_id }) => club_id === clubId)
       .sort((a, b) => compareDocuments(clubMemberEntity, sort, a, b));
-    const query = { entity: 'club_member', relation: { column: 'club_id', values: [clubId] } };
+    const query = { entity: 'club_member', reach: EVERYTHING, relation: { column: 'club_id', values: [clubId] } };
     expect(await allPages(h, { ...query, sort, limit: this.limit })).toEqual(wanted);
     expect(await h.reader.count(query)).toBe(wanted.length);
   }
@@ -192,7 +209,7 @@ class GetRoll extends Step {
   }
   async run(model: Model, h: EngineHarness) {
     const key = `${model.ids[this.slot]}:${DAYS[this.day]}`;
-    const found = await h.reader.getSheet('roll', key);
+    const found = await h.reader.getSheet('roll', key, EVERYTHING);
     const wanted = model.rolls.get(key);
     expect(found?.head).toEqual(wanted?.head);
     expect(found?.fields).toEqual(wanted?.marks);
@@ -259,8 +276,18 @@ const sort = fc.record({
 }) as fc.Arbitrary<Sort>;
 
 const putClub = fc.tuple(slot, clubValues).map((args) => new PutClub(...args));
+const reached: fc.Arbitrary<Reached> = fc.record({
+  districts: fc.subarray([0, 1]),
+  kinds: fc.subarray(['sport', 'music', 'chess']),
+});
 const listClubs = fc
-  .tuple(fc.subarray([0, 1], { minLength: 1 }), where, sort, fc.integer({ min: 1, max: 4 }))
+  .tuple(
+    fc.subarray([0, 1], { minLength: 1 }),
+    where,
+    fc.option(reached, { nil: undefined }),
+    sort,
+    fc.integer({ min: 1, max: 4 }),
+  )
   .map((args) => new ListClubs(...args));
 
 /** Named more than once: drawn more often. */
@@ -397,7 +424,8 @@ describe('I4: with the database down', () => {
         proxy.down();
         for (const one of of('pending', 'changed')) await away.engine.buffer.put('club', { ...one, size: 99 });
         for (const one of of('deleted')) await away.engine.buffer.put('club', one, { isTombstone: true });
-        const get = async ({ id }: Document) => (await away.engine.reader.get('club', String(id)))?.document;
+        const get = async ({ id }: Document) =>
+          (await away.engine.reader.get('club', String(id), EVERYTHING))?.document;
         for (const one of of('pending', 'changed')) expect(await get(one)).toEqual({ ...one, size: 99 });
         for (const one of of('warm')) expect(await get(one)).toEqual(one);
         for (const one of of('deleted')) expect(await get(one)).toBeUndefined();
@@ -424,6 +452,7 @@ describe('I4: with the database down', () => {
     await flush(h, ['club']);
     const query: ListQuery = {
       entity: 'club',
+      reach: EVERYTHING,
       relation: { column: 'district', values: [district] },
       sort: { column: 'name', direction: 'asc' },
       limit: 10,

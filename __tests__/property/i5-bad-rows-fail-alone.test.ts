@@ -4,6 +4,7 @@ import { replay } from '../../queues/failed-jobs.ts';
 import { WRITE_BATCHES } from '../../queues/write-batches.queue.ts';
 import { type FailedWrite, failedWriteId } from '../../src/buffer/failed-writes.ts';
 import type { Document } from '../../src/lib/entity.ts';
+import { EVERYTHING } from '../../src/lib/reach.ts';
 import { useHarness } from '../support/engine-harness.ts';
 import { buildClub, buildMark, buildRoll, NAME_LENGTH, testId } from '../support/test-entities.ts';
 import { until } from '../support/until.ts';
@@ -75,7 +76,7 @@ describe('I5: a bad row fails alone', () => {
           } else if (fate === 'discarded') {
             await h.engine.failedWrites.discard(record, 'admin001', 'not needed', Date.now());
             expect(await recordOf(good.id)).toBeUndefined();
-            expect(await h.reader.get('club', String(good.id))).toBeUndefined();
+            expect(await h.reader.get('club', String(good.id), EVERYTHING)).toBeUndefined();
           } else {
             await h.put('club', good);
             expect(await recordOf(good.id)).toBeUndefined();
@@ -173,6 +174,7 @@ describe('I5: a bad row fails alone', () => {
           }
           const list = await h.reader.list({
             entity: 'club',
+            reach: EVERYTHING,
             relation: { column: 'district', values: [district] },
             sort: { column: 'name', direction: 'asc' },
             limit: 50,

@@ -42,6 +42,11 @@ export const clubEntity = defineEntity({
   durability: 'buffered',
   sink: { kind: 'postgres', table: 'clubs', conflict: ['id'], version: 'version', softDelete: 'deleted_at' },
   relations: ['district'],
+  // One rule for the column of the relation, one for some documents by another column.
+  scope: [
+    { rows: 'classes', column: 'district' },
+    { rows: 'users', column: 'kind', where: [{ column: 'is_open', op: 'eq', value: true }] },
+  ],
   uniques: ['name'],
   shape: 1,
   examples: [{ name: 'Chess club of the upper school', tags: { room: 'B12', days: ['monday', 'friday'] } }],

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Cache } from '../cache/cache.ts';
+import { NotFoundError } from '../errors/catalogue.ts';
+import type { ScopeRule } from '../lib/condition.ts';
 import { type Document, type EntityDefinition, keyOf } from '../lib/entity.ts';
 import type { EntityRegistry } from '../lib/entity-registry.ts';
+import type { Reach } from '../lib/reach.ts';
 import {
   type Condition,
   compareDocuments,
@@ -10,6 +13,7 @@ import {
   type Position,
   type Sort,
 } from '../stores/postgres/conditions.ts';
+import { reachCondition, relationInReach } from '../stores/postgres/reach-condition.ts';
 import type { Row, Rows } from '../stores/postgres/rows.ts';
 import type { PendingDocument, WriteBuffer } from './write-buffer.ts';
 
@@ -35,6 +39,8 @@ export interface FoundSheet {
 
 export interface ListQuery {
   entity: string;
+  /** Of whom the list is for: the rest is not in it. */
+  reach: Reach;
   /** The list's relation; only its values' pending writes are looked at. */
   relation: { column: string; values: readonly string[] };
   /** Further conditions; all must hold. */
@@ -58,7 +64,8 @@ const MIN_SPARE_ROWS = 16;
 const STALE_SECONDS = 14_400;
 
 /**
- * Reads as if every acknowledged write were in the database already (I4).
+ * Reads as if every acknowledged write were in the database already (I4), and nothing that lies outside the reader's reach: that is
+ * said with every call, and EVERYTHING is said where the system itself reads.
  *
  * Order makes a list race-free: pending writes first, then the entity's epoch, then the page of that epoch. A row that
  * is flushed in between is among the pending ones read first, or raised the epoch and is in the page.
@@ -76,8 +83,16 @@ export class Reader {
     this.#registry = deps.registry;
   }
 
-  async get(entityName: string, key: string): Promise<Found | undefined> {
+  /** @throws NotFoundError for a document outside the reach */
+  async get(entityName: string, key: string, reach: Reach): Promise<Found | undefined> {
     const entity = this.#registry.get(entityName);
+    const found = await this.#find(entity, key);
+    if (found) requireDocument(entity, found.document, reach);
+    return found;
+  }
+
+  async #find(entity: EntityDefinition, key: string): Promise<Found | undefined> {
+    const { name: entityName } = entity;
     const pending = await this.#buffer.get(entityName, key);
     if (pending) {
       if (pending.header.isTombstone) return undefined;
@@ -95,8 +110,12 @@ export class Reader {
     return value ? { ...value, source: source === 'cache' ? 'cache' : 'db', isPending: false } : undefined;
   }
 
-  /** A sheet with its stored and pending fields merged; undefined when neither exists. */
-  async getSheet(entityName: string, key: string): Promise<FoundSheet | undefined> {
+  /**
+   * A sheet with its stored and pending fields merged; undefined when neither exists.
+   *
+   * @throws NotFoundError for a sheet whose head is outside the reach
+   */
+  async getSheet(entityName: string, key: string, reach: Reach): Promise<FoundSheet | undefined> {
     const entity = this.#registry.get(entityName);
     const pending = await this.#buffer.getSheet(entityName, key);
     const epoch = await this.#buffer.epoch(entityName);
@@ -110,11 +129,13 @@ export class Reader {
       },
     });
     if (!pending && !stored) return undefined;
+    const head = pending?.head?.document ?? stored!.head.document;
+    requireDocument(entity, head, reach);
     const member = entity.fields!.key;
     const fields = new Map((stored?.fields ?? []).map(({ document }) => [String(document[member]), document]));
     for (const [name, { document }] of pending?.fields ?? []) fields.set(name, document);
     return {
-      head: pending?.head?.document ?? stored!.head.document,
+      head,
       fields,
       version: Math.max(pending?.version ?? 0, stored?.head.version ?? 0),
       source: pending ? 'buffer' : source === 'cache' ? 'cache' : 'db',
@@ -124,7 +145,9 @@ export class Reader {
 
   async list(query: ListQuery): Promise<ListPage> {
     const entity = this.#registry.get(query.entity);
-    const { where, pending } = await this.#overlay(entity, query);
+    const relation = inRelation(entity, query);
+    if (relation.values.length === 0) return { items: [], degraded: [] };
+    const { where, pending } = await this.#overlay(entity, relation, query.where);
     const { sort, after, limit } = query;
     // Enough rows that the page is full even if each pending write replaces one of them; in steps, so that a page cached
     // before the database went down still serves when writes join it.
@@ -161,9 +184,11 @@ export class Reader {
     };
   }
 
-  async count(query: Pick<ListQuery, 'entity' | 'relation' | 'where'>): Promise<number> {
+  async count(query: Pick<ListQuery, 'entity' | 'reach' | 'relation' | 'where'>): Promise<number> {
     const entity = this.#registry.get(query.entity);
-    const { where, pending } = await this.#overlay(entity, query);
+    const relation = inRelation(entity, query);
+    if (relation.values.length === 0) return 0;
+    const { where, pending } = await this.#overlay(entity, relation, query.where);
     const stored = await this.#rows.count(
       entity,
       where,
@@ -172,11 +197,32 @@ export class Reader {
     return stored + live(entity, pending, where).length;
   }
 
-  async #overlay(entity: EntityDefinition, { relation, where = [] }: Pick<ListQuery, 'relation' | 'where'>) {
-    const pending = await this.#buffer.pendingOf(entity.name, relation.column, relation.values);
-    const own: Condition = { column: relation.column, op: 'in', value: relation.values };
-    return { pending, where: [own, ...where] };
+  async #overlay(
+    entity: EntityDefinition,
+    { column, values, condition }: ListQuery['relation'] & { condition?: Condition },
+    further: readonly Condition[] = [],
+  ) {
+    const pending = await this.#buffer.pendingOf(entity.name, column, values);
+    const own: Condition = { column, op: 'in', value: values };
+    return { pending, where: [own, ...(condition ? [condition] : []), ...further] };
   }
+}
+
+function rulesOf({ name, scope }: EntityDefinition): readonly ScopeRule[] {
+  if (!scope) throw new Error(`entity ${name} does not say who reaches it`);
+  return scope;
+}
+
+/** What of a list's relation is in reach. */
+function inRelation(entity: EntityDefinition, { relation, reach }: Pick<ListQuery, 'relation' | 'reach'>) {
+  if (reach.all) return relation;
+  return { column: relation.column, ...relationInReach(rulesOf(entity), relation, reach) };
+}
+
+function requireDocument(entity: EntityDefinition, document: Document, reach: Reach): void {
+  if (reach.all) return;
+  const condition = reachCondition(rulesOf(entity), reach);
+  if (condition && !matches(entity, document, [condition])) throw new NotFoundError();
 }
 
 const live = (

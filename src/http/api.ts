@@ -13,7 +13,8 @@ import {
 import type { Actor, ScopeCode } from '../lib/actor.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Capability, Reply, Route, Verb } from '../lib/route.ts';
+import type { RowScopes } from '../lib/reach.ts';
+import type { Reply, Route, ScopesFor } from '../lib/route.ts';
 import { type Headers, sendProblem, sendReply } from './answer.ts';
 import { ClientGoneError, readJson } from './body.ts';
 import type { Attempt, Idempotency } from './idempotency.ts';
@@ -22,6 +23,7 @@ import { plainIp } from './plain-ip.ts';
 import { toAppError } from './problem.ts';
 import { Context } from './request-context.ts';
 import { type PathParams, RouteTable } from './route-table.ts';
+import { requireWithin } from './row-scope.ts';
 import { createValidator, inspect, parseIfMatch } from './validation.ts';
 
 export interface ApiDeps {
@@ -33,7 +35,9 @@ export interface ApiDeps {
   /** The same for a request let in before whose answer goes on: looks again, however lately it did. */
   confirm: (authorization: string | undefined, nowMs: number) => Promise<Actor>;
   /** The scopes in which a caller has the route's permission; none means forbidden. */
-  scopesFor: (actor: Pick<Actor, 'roles'>, capability: Capability, verb: Verb) => readonly ScopeCode[];
+  scopesFor: ScopesFor;
+  /** The rows behind scopes. */
+  rowScopes: RowScopes;
   limiter: Limiter;
   idempotency: Idempotency;
   /** False while buffered writes are refused: memory is short, or Redis could lose them. */
@@ -80,8 +84,8 @@ const compile = (route: Route): Compiled => ({
 
 /**
  * Answers every request below `/api/v1`: one composed handler, in this order: find the route, know the caller, count the
- * request, check the permission, check params, query and body, replay what was answered before, call the service, answer.
- * Nothing is read from the body of a request that is refused before.
+ * request, check the permission, check params, query and body, check that the rows it names are the caller's, replay what was
+ * answered before, call the service, answer. Nothing is read from the body of a request that is refused before.
  */
 export class Api {
   readonly #deps: ApiDeps;
@@ -160,7 +164,7 @@ export class Api {
     requestId: string,
   ): Promise<number> {
     const { route } = target;
-    const { authenticate, limiter, clock, log } = this.#deps;
+    const { authenticate, limiter, clock, log, rowScopes, scopesFor } = this.#deps;
     const { headers } = request;
     const now = clock.now();
     const nowMs = now.getTime();
@@ -179,6 +183,11 @@ export class Api {
     let body: unknown;
     if (route.body) body = target.parseBody(inspected(await readJson(request, target.bodyLimitBytes), ''));
     if (route.mode === 'B' && !this.#deps.acceptsWrites()) throw new BufferFullError();
+    const isLimited = scope.length > 0 && scope[0] !== 'A';
+    const reach =
+      isLimited && typeof route.within === 'object'
+        ? await requireWithin(route.within, { params, query, body }, actor!, scope, rowScopes)
+        : undefined;
     const ifMatch = route.mode === 'R' ? undefined : parseIfMatch(headers['if-match']);
     const key = this.#idempotencyKeyOf(route, headers['idempotency-key']);
     const user = actor ? actor.userId : ip;
@@ -196,6 +205,9 @@ export class Api {
       body,
       actor,
       scope,
+      reach,
+      rowScopes,
+      scopesFor,
       ifMatch,
       repeatable: attempt && {
         key: key!,
@@ -213,6 +225,9 @@ export class Api {
       confirm: () => this.#deps.confirm(headers.authorization, clock.now().getTime()),
     });
     const reply = attempt ? await this.#attempt(route, context, attempt) : await route.handle(context);
+    // Services cannot forget whom they answer: see `RowsOf`.
+    if (isLimited && typeof route.within !== 'string' && !context.knowsReach)
+      throw new Error(`${route.method} ${route.path} answered without asking which rows the caller reaches`);
     sendReply(response, reply, requestId, limits);
     return reply.status;
   }
@@ -236,7 +251,7 @@ export class Api {
 
   #scopeOf({ access }: Route, actor: Actor | undefined): readonly ScopeCode[] {
     if (typeof access === 'string') return NO_SCOPE;
-    const scope = this.#deps.scopesFor(actor!, access.capability, access.verb);
+    const scope = this.#deps.scopesFor(actor!, access.capability, access.verb, access.roles);
     if (scope.length === 0) throw new ForbiddenError();
     return scope;
   }

@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Actor, ScopeCode } from '../lib/actor.ts';
 import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { RepeatableRequest, RequestContext } from '../lib/route.ts';
+import type { Reach, RowScopes } from '../lib/reach.ts';
+import type { Capability, Reading, RepeatableRequest, RequestContext, ScopesFor, Verb } from '../lib/route.ts';
 
 export interface ContextParts {
   params: unknown;
@@ -10,6 +11,10 @@ export interface ContextParts {
   body: unknown;
   actor: Actor | undefined;
   scope: readonly ScopeCode[];
+  /** Where it was looked at before the handler. */
+  reach: Reach | undefined;
+  rowScopes: RowScopes;
+  scopesFor: ScopesFor;
   ifMatch: number | undefined;
   repeatable: RepeatableRequest | undefined;
   requestId: string;
@@ -40,6 +45,9 @@ export class Context implements RequestContext {
   readonly #log: Logger;
   readonly #headers: IncomingHttpHeaders;
   readonly #confirm: () => Promise<unknown>;
+  readonly #rowScopes: RowScopes;
+  readonly #scopesFor: ScopesFor;
+  #reach: Promise<Reach> | undefined;
   #ownLog: Logger | undefined;
 
   constructor(parts: ContextParts) {
@@ -58,11 +66,48 @@ export class Context implements RequestContext {
     this.#log = parts.log;
     this.#headers = parts.headers;
     this.#confirm = parts.confirm;
+    this.#rowScopes = parts.rowScopes;
+    this.#scopesFor = parts.scopesFor;
+    this.#reach = parts.reach && Promise.resolve(parts.reach);
   }
 
   get actor(): Actor {
     if (!this.#actor) throw new Error('a public route has no actor');
     return this.#actor;
+  }
+
+  reach(): Promise<Reach> {
+    this.#reach ??= this.#rowScopes.reachOf(this.actor, this.scope);
+    return this.#reach;
+  }
+
+  /** Whether the request's rows have been looked at, by the platform or by the handler. */
+  get knowsReach(): boolean {
+    return this.#reach !== undefined;
+  }
+
+  namedReach(): Promise<Reach> {
+    return this.scope.includes('A')
+      ? this.#rowScopes.reachOf(
+          this.actor,
+          this.scope.filter((code) => code !== 'A'),
+        )
+      : this.reach();
+  }
+
+  under(capability: Capability, verb: Verb): Reading {
+    const { actor, now } = this;
+    const scope = this.#scopesFor(actor, capability, verb);
+    let reach: Promise<Reach> | undefined;
+    return {
+      actor,
+      now,
+      scope,
+      reach: () => {
+        reach ??= this.#rowScopes.reachOf(actor, scope);
+        return reach;
+      },
+    };
   }
 
   get log(): Logger {

@@ -1,4 +1,5 @@
 import type Joi from 'joi';
+import type { ScopeRule } from './condition.ts';
 
 /** How one value is stored: drives the packed payload, the batch statement's casts and list comparisons. */
 export type Column =
@@ -130,6 +131,8 @@ export interface EntityDefinition {
   parents?: readonly ParentLink[];
   /** Pending writes can be listed by these columns without a scan (I4); they never change in a document's life. */
   relations?: readonly string[];
+  /** Who reaches a document: whoever reaches it by one of these. Without them it is read with EVERYTHING only. */
+  scope?: readonly ScopeRule[];
   /**
    * Documents are appended and never changed, and stand alone: those that one commit takes share a payload, at a fraction of
    * the cost of one each. They become rows of their own, and each is refused by itself.
@@ -159,7 +162,8 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
   };
   if (!/^[a-z][a-z0-9_]*$/.test(name)) fail('name must be snake_case');
   if (key.length === 0) fail('key names no column');
-  for (const column of [...key, ...(definition.relations ?? []), ...(definition.uniques ?? [])]) {
+  const scoped = (definition.scope ?? []).map(({ column }) => column);
+  for (const column of [...key, ...(definition.relations ?? []), ...(definition.uniques ?? []), ...scoped]) {
     if (!columns[column]) fail(`column ${column} is not declared`);
   }
   for (const column of definition.relations ?? []) {

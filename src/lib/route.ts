@@ -1,6 +1,7 @@
 import type Joi from 'joi';
-import type { Actor, ScopeCode } from './actor.ts';
+import type { Actor, Role, ScopeCode } from './actor.ts';
 import type { Logger } from './logger.ts';
+import type { Reach, RowsOf } from './reach.ts';
 import { type WriteReceipt, writeId } from './write-receipt.ts';
 
 /** DOMAIN §0: read, write-through, buffered write, job. */
@@ -41,8 +42,28 @@ export type Capability =
   | 'buffers'
   | 'audit_log';
 
+/** A permission of DOMAIN §1. */
+export interface Permission {
+  readonly capability: Capability;
+  readonly verb: Verb;
+  /** Where a route is for fewer roles than have the capability (DOMAIN §4): only what these roles give counts. */
+  readonly roles?: readonly Role[];
+}
+
 /** Who may call a route: anybody, anybody logged in, or those whose roles have a permission. */
-export type Access = 'public' | 'authenticated' | { readonly capability: Capability; readonly verb: Verb };
+export type Access = 'public' | 'authenticated' | Permission;
+
+/**
+ * The scopes in which somebody's roles have a permission, widest first; none means forbidden.
+ *
+ * @param only roles that count; all unless told
+ */
+export type ScopesFor = (
+  actor: Pick<Actor, 'roles'>,
+  capability: Capability,
+  verb: Verb,
+  only?: readonly Role[],
+) => readonly ScopeCode[];
 
 export type RateLimitName = 'default' | 'login' | 'recovery' | 'autosave' | 'pings' | 'reports' | 'imports';
 
@@ -66,6 +87,12 @@ export interface RequestContext<P = unknown, Q = unknown, B = unknown> {
   readonly actor: Actor;
   /** What the actor's roles cover for the route's permission, widest first; empty where the route asks for none. */
   scope: readonly ScopeCode[];
+  /** The rows that this scope reaches, worked out once when it is first asked for; nothing where the route asks for no permission. */
+  reach(): Promise<Reach>;
+  /** The rows that the actor's roles with less than all rows reach: of these it may see more than of the rest. */
+  namedReach(): Promise<Reach>;
+  /** The same request under another permission, for what is seen by whoever sees something else. */
+  under(capability: Capability, verb: Verb): Reading;
   /** The version the client wants to replace (If-Match). */
   ifMatch?: number;
   /** Set when the request came with an Idempotency-Key. */
@@ -88,6 +115,9 @@ export interface RequestContext<P = unknown, Q = unknown, B = unknown> {
    */
   confirm(): Promise<void>;
 }
+
+/** Who reads, and which rows: enough for services that only answer. */
+export type Reading = Pick<RequestContext, 'actor' | 'scope' | 'now' | 'reach'>;
 
 /** The open end of an answer that goes on. */
 export interface OpenAnswer {
@@ -135,6 +165,8 @@ export interface RouteDefinition<P, Q, B> {
   summary: string;
   mode: RouteMode;
   access: Access;
+  /** Whose rows it is about; looked at for callers with less than all rows. */
+  within?: RowsOf<P, Q, B>;
   /** All parameters and fields must be named: unknown ones are errors. Numbers and booleans of a body are not made of texts. */
   params?: Joi.ObjectSchema<P>;
   query?: Joi.ObjectSchema<Q>;

@@ -1,6 +1,7 @@
 import type { Db } from 'mongodb';
 import type { EntityDefinition } from '../lib/entity.ts';
 import type { EventConsumer } from '../lib/events.ts';
+import type { RowScopes } from '../lib/reach.ts';
 import type { Route } from '../lib/route.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
@@ -12,6 +13,7 @@ import { AttendanceMarks } from './attendance/attendance-marks.ts';
 import { AttendanceReports } from './attendance/attendance-reports.ts';
 import { AttendanceStore } from './attendance/attendance-store.ts';
 import { SheetService } from './attendance/sheet-service.ts';
+import { createRowScopes } from './auth/row-scopes.ts';
 import { createCalendar } from './calendar/calendar.ts';
 import { eventRsvpEntity } from './calendar/event-rsvp.entity.ts';
 import { createDashboard, type Dashboard } from './dashboard/index.ts';
@@ -66,6 +68,8 @@ export interface Services {
   jobs: { runImport: ReturnType<typeof createSchoolCore>['runImport'] };
   notifications: NotificationService;
   dashboard: Dashboard;
+  /** Which rows scopes reach. */
+  rowScopes: RowScopes;
 }
 
 /** Builds the services and gathers their routes, what they do about events, and what they do for jobs. */
@@ -75,6 +79,8 @@ export function createServices(deps: ServiceDeps): Services {
   const activity = new ActivityLog({ buffer, writer, db });
   const writes = new WriteThrough({ knex, activity });
   const files = new Files(knex);
+  // A service whose rows a scope covers, and a login's own scopes do not name, adds its source: routes for R.
+  const rowScopes = createRowScopes({ school, sources: [] });
 
   const homeworkStore = new HomeworkStore({ knex, cache });
   const homework = new HomeworkService({ buffer, writer, reader, store: homeworkStore, school, files, activity });
@@ -105,7 +111,16 @@ export function createServices(deps: ServiceDeps): Services {
     activity,
     writes,
   });
-  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
+  const calendar = createCalendar({
+    engine,
+    knex,
+    school,
+    authStore,
+    activity,
+    writeThrough: writes,
+    secrets,
+    rowScopes,
+  });
   const told = createNotifications({ ...deps, homework, submissions, sheets, activity });
   const dashboard = createDashboard({
     ...deps,
@@ -135,6 +150,7 @@ export function createServices(deps: ServiceDeps): Services {
     ],
     consumers: [...told.consumers, ...dashboard.consumers],
     dashboard,
+    rowScopes,
     jobs: { runImport: core.runImport },
     notifications: told.notifications,
   };

@@ -3,6 +3,7 @@ import { PackError } from '../../../src/buffer/pack-buffer.ts';
 import { StaleVersionError } from '../../../src/buffer/write-buffer.ts';
 import { MissingUpcastError } from '../../../src/engine.ts';
 import { defineEntity, text } from '../../../src/lib/entity.ts';
+import { EVERYTHING } from '../../../src/lib/reach.ts';
 import { useHarness } from '../../support/engine-harness.ts';
 import { buildClub, buildMark, buildRoll, clubEntity, testEntities } from '../../support/test-entities.ts';
 
@@ -20,7 +21,7 @@ describe('the buffer on a real Redis', () => {
     expect(stale.status === 'rejected' && stale.reason).toBeInstanceOf(StaleVersionError);
     expect(stale.status === 'rejected' && stale.reason.currentVersion).toBe(version);
     expect([fine.status, fresh.status]).toEqual(['fulfilled', 'fulfilled']);
-    expect((await h.reader.get('club', String(club.id)))?.document.size).toBe(2);
+    expect((await h.reader.get('club', String(club.id), EVERYTHING))?.document.size).toBe(2);
   });
 
   it('of many with the same If-Match one is taken', async () => {
@@ -35,7 +36,7 @@ describe('the buffer on a real Redis', () => {
   it('a value without a place in the format is refused before anything is sent', async () => {
     const club = buildClub();
     await expect(h.put('club', { ...club, founded_on: 'yesterday' })).rejects.toThrow(PackError);
-    expect(await h.reader.get('club', String(club.id))).toBeUndefined();
+    expect(await h.reader.get('club', String(club.id), EVERYTHING)).toBeUndefined();
   });
 
   it.each(['auto', 'none', 'snappy', 'lz4', 'zstd', 'zstd-dict', 'deflate-dict'])(
@@ -49,7 +50,7 @@ describe('the buffer on a real Redis', () => {
       await writer.close();
       const reader = await h.startProcess({ compression: { isEnabled: false, algorithm: 'auto' } });
       for (const club of clubs)
-        expect((await reader.engine.reader.get('club', String(club.id)))?.document).toEqual(club);
+        expect((await reader.engine.reader.get('club', String(club.id), EVERYTHING))?.document).toEqual(club);
       await reader.engine.batchWriter.write(
         'club',
         clubs.map(({ id }) => String(id)),
@@ -107,7 +108,10 @@ describe('a deploy while payloads of an older shape are buffered', () => {
     });
     await h.knex.raw('ALTER TABLE clubs ADD COLUMN motto text');
     const { engine } = await h.startProcess({}, { entities: [lifted, ...others] });
-    expect((await engine.reader.get('club', String(club.id)))?.document).toEqual({ ...club, motto: 'The chess club' });
+    expect((await engine.reader.get('club', String(club.id), EVERYTHING))?.document).toEqual({
+      ...club,
+      motto: 'The chess club',
+    });
     expect(await engine.batchWriter.write('club', [String(club.id)])).toMatchObject({ stored: 1 });
     expect(await h.rows('SELECT name, motto FROM clubs')).toEqual([{ name: club.name, motto: 'The chess club' }]);
   });

@@ -4,6 +4,7 @@ import { HEADER_BYTES } from '../../../src/buffer/header.ts';
 import { PackError } from '../../../src/buffer/pack-buffer.ts';
 import type { PendingWrite } from '../../../src/buffer/write-buffer.ts';
 import type { Document } from '../../../src/lib/entity.ts';
+import { EVERYTHING } from '../../../src/lib/reach.ts';
 import { useHarness } from '../../support/engine-harness.ts';
 import { buildScan } from '../../support/test-entities.ts';
 
@@ -30,13 +31,19 @@ describe('bundles', () => {
     expect(await dirtyKeys()).toHaveLength(1);
     const raw = scans.reduce((sum, scan) => sum + Buffer.byteLength(JSON.stringify(scan)), 0);
     expect(await statsOf()).toMatchObject({ entries: 20, rawBytes: raw });
-    expect(await h.reader.get('scan', String(scans[7]!.id))).toMatchObject({ document: scans[7], isPending: true });
+    expect(await h.reader.get('scan', String(scans[7]!.id), EVERYTHING)).toMatchObject({
+      document: scans[7],
+      isPending: true,
+    });
     expect((await h.buffer.pendingAll('scan')).map(({ document }) => document)).toEqual(scans);
 
     expect(await flushAll()).toMatchObject({ taken: 20, stored: 20, superseded: 0, failed: 0, left: 0, statements: 1 });
     expect((await storedOf(scans)).map((row) => Number(row.version))).toEqual(scans.map(() => version));
     expect(await statsOf()).toMatchObject({ entries: 0, rawBytes: 0, storedBytes: 0 });
-    expect(await h.reader.get('scan', String(scans[7]!.id))).toMatchObject({ document: scans[7], isPending: false });
+    expect(await h.reader.get('scan', String(scans[7]!.id), EVERYTHING)).toMatchObject({
+      document: scans[7],
+      isPending: false,
+    });
   });
 
   it('a hundred at most share one, and large ones are compressed aside', async () => {
@@ -45,7 +52,7 @@ describe('bundles', () => {
     await putAll([...scans, large]);
     expect((await dirtyKeys()).length).toBeGreaterThanOrEqual(3);
     expect(await statsOf()).toMatchObject({ entries: 251 });
-    expect(await h.reader.get('scan', String(large.id))).toMatchObject({ document: large });
+    expect(await h.reader.get('scan', String(large.id), EVERYTHING)).toMatchObject({ document: large });
     expect(await flushAll()).toMatchObject({ taken: 251, stored: 251 });
     expect(await storedOf([...scans, large])).toHaveLength(251);
   });
@@ -76,7 +83,7 @@ describe('bundles', () => {
     expect(record).toMatchObject({ code: '23514', state: 'failed' });
     expect(await writeStates.of(receipts[30]!)).toMatchObject({ state: 'failed' });
     expect(await writeStates.of(receipts[0]!)).toMatchObject({ state: 'stored' });
-    expect(await h.reader.get('scan', String(bad.id))).toMatchObject({ document: bad, isPending: true });
+    expect(await h.reader.get('scan', String(bad.id), EVERYTHING)).toMatchObject({ document: bad, isPending: true });
     expect(await statsOf()).toMatchObject({ entries: 1, failed: 1 });
     expect(await dirtyKeys()).toEqual([]);
     expect(await h.audit()).toEqual([]);

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { EVERYTHING } from '../../../src/lib/reach.ts';
 import { whileDatabaseIsDown } from '../../support/database-outage.ts';
 import { useHarness } from '../../support/engine-harness.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
@@ -145,8 +146,8 @@ describe('an engine with another Redis for its cache', () => {
     const id = String(club.id);
     await engine.buffer.put('club', club);
     await engine.batchWriter.write('club', [id]);
-    await engine.reader.get('club', id);
-    const found = await engine.reader.get('club', id);
+    await engine.reader.get('club', id, EVERYTHING);
+    const found = await engine.reader.get('club', id, EVERYTHING);
     await close();
     return found?.source;
   }

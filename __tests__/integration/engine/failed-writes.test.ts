@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { replay } from '../../../queues/failed-jobs.ts';
 import { failedWriteId } from '../../../src/buffer/failed-writes.ts';
 import { StaleVersionError } from '../../../src/buffer/write-buffer.ts';
+import { EVERYTHING } from '../../../src/lib/reach.ts';
 import { useHarness } from '../../support/engine-harness.ts';
 import { buildClub, buildClubMember } from '../../support/test-entities.ts';
 
@@ -36,7 +37,7 @@ describe('failed writes', () => {
     const { club, record } = await failedClub();
     const { version } = await h.put('club', { ...club, size: 5 });
     await expect(h.engine.failedWrites.repair(record, { ...club, size: 7 })).rejects.toBeInstanceOf(StaleVersionError);
-    expect(await h.reader.get('club', String(club.id))).toMatchObject({ version, document: { size: 5 } });
+    expect(await h.reader.get('club', String(club.id), EVERYTHING)).toMatchObject({ version, document: { size: 5 } });
     expect(await recordOf('club', club.id)).toBeUndefined();
     await h.flush('club', [String(club.id)]);
     expect(await isStored(club.id)).toBe(true);
@@ -77,7 +78,7 @@ describe('failed writes', () => {
     await h.flush('club', [String(club.id)]);
     const record = (await recordOf('club', club.id))!;
     await h.engine.failedWrites.repair(record, { ...club, size: 1 });
-    expect(await h.reader.get('club', String(club.id))).toBeUndefined();
+    expect(await h.reader.get('club', String(club.id), EVERYTHING)).toBeUndefined();
   });
 
   it('a waiting child can be repaired and still follows its parent', async () => {

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { replay } from '../../../queues/failed-jobs.ts';
 import { failedWriteId } from '../../../src/buffer/failed-writes.ts';
+import { EVERYTHING } from '../../../src/lib/reach.ts';
 import { useHarness } from '../../support/engine-harness.ts';
 import {
   buildClub,
@@ -19,7 +20,7 @@ describe('a write from acknowledgement to row', () => {
   it('is read back at once, then stored, then read from its warm copy', async () => {
     const club = buildClub();
     const { version } = await h.put('club', club);
-    expect(await h.reader.get('club', String(club.id))).toMatchObject({
+    expect(await h.reader.get('club', String(club.id), EVERYTHING)).toMatchObject({
       document: club,
       version,
       source: 'buffer',
@@ -40,7 +41,11 @@ describe('a write from acknowledgement to row', () => {
         version,
       },
     ]);
-    expect(await h.reader.get('club', String(club.id))).toMatchObject({ document: club, version, isPending: false });
+    expect(await h.reader.get('club', String(club.id), EVERYTHING)).toMatchObject({
+      document: club,
+      version,
+      isPending: false,
+    });
     expect(await h.dirty()).toEqual([]);
   });
 
@@ -59,14 +64,15 @@ describe('a write from acknowledgement to row', () => {
     const list = () =>
       h.reader.list({
         entity: 'club',
+        reach: EVERYTHING,
         relation: { column: 'district', values: ['west'] },
         sort: { column: 'name', direction: 'asc' },
         limit: 10,
       });
-    expect(await h.reader.get('club', String(club.id))).toBeUndefined();
+    expect(await h.reader.get('club', String(club.id), EVERYTHING)).toBeUndefined();
     expect((await list()).items).toEqual([]);
     await h.sync();
-    expect(await h.reader.get('club', String(club.id))).toBeUndefined();
+    expect(await h.reader.get('club', String(club.id), EVERYTHING)).toBeUndefined();
     expect((await list()).items).toEqual([]);
   });
 
@@ -89,7 +95,7 @@ describe('a write from acknowledgement to row', () => {
     await h.buffer.putSheet('roll', key, roll, [anna, ben]);
     await h.sync();
     await h.buffer.putSheet('roll', key, roll, [{ ...anna, mark: 'absent' }]);
-    const found = await h.reader.getSheet('roll', key);
+    const found = await h.reader.getSheet('roll', key, EVERYTHING);
     expect(found?.fields.get(String(anna.person_id))).toMatchObject({ mark: 'absent' });
     expect(found?.fields.get(String(ben.person_id))).toMatchObject({ mark: 'present' });
     await h.sync();
@@ -119,7 +125,7 @@ describe('a write from acknowledgement to row', () => {
     expect(await h.sync()).toMatchObject({ taken: 10, stored: 9, failed: 1, left: 0 });
     const record = (await h.engine.failedWrites.get(failedWriteId('club', String(bad.id))))!;
     expect(record).toMatchObject({ state: 'failed', code: '23514' });
-    expect(await h.reader.get('club', String(bad.id))).toMatchObject({ source: 'buffer' });
+    expect(await h.reader.get('club', String(bad.id), EVERYTHING)).toMatchObject({ source: 'buffer' });
     const repaired = await h.engine.failedWrites.repair(record, {
       ...bad,
       name: `Short ${String(bad.id).slice(0, 8)}`,

@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startEventWorkers } from '../../../src/event-workers.ts';
 import type { DomainEvent, EventConsumer } from '../../../src/lib/events.ts';
 import { newId } from '../../../src/lib/ids.ts';
+import { EVERYTHING } from '../../../src/lib/reach.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
 import { until } from '../../support/until.ts';
@@ -136,7 +137,7 @@ describe('events of buffered writes', () => {
     const { id } = (await give()).body.data;
     await arrived(id, 1);
     const { redis, keys, buffer } = school.engine;
-    const { document, version } = (await school.engine.reader.get('homework', id))!;
+    const { document, version } = (await school.engine.reader.get('homework', id, EVERYTHING))!;
     const event = { ...build(id, 1), name: 'homework.changed' as const };
     await expect(
       buffer.put('homework', document, { ifMatch: version - 1, base: version, events: [event] }),

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../../src/lib/ids.ts';
+import { EVERYTHING } from '../../../src/lib/reach.ts';
 import { whileDatabaseIsDown } from '../../support/database-outage.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 
@@ -86,7 +87,7 @@ describe('H3 revisions', () => {
     await handIn(id);
     await school.sync();
     await grade(id, 'graded');
-    const found = await school.engine.reader.get('homework_submission', `${id}:${studentId}`);
+    const found = await school.engine.reader.get('homework_submission', `${id}:${studentId}`, EVERYTHING);
     await school.engine.buffer.put(
       'homework_submission',
       { ...found!.document, revision: 2, saved_at: '2025-09-11T08:00:00.000Z' },
@@ -105,7 +106,7 @@ describe('H4 drafts', () => {
     await handIn(id);
     expect(await handIn(id, { body: 'a draft' })).toMatchObject({ status: 422, body: { code: 'RULE_BROKEN' } });
     await school.sync();
-    const found = await school.engine.reader.get('homework_submission', `${id}:${studentId}`);
+    const found = await school.engine.reader.get('homework_submission', `${id}:${studentId}`, EVERYTHING);
     await school.engine.buffer.put(
       'homework_submission',
       { ...found!.document, status: 'draft', body: 'a draft' },
@@ -128,7 +129,7 @@ describe('H6 what submissions and marks fix', () => {
     await school.sync();
     const { reader, buffer } = school.engine;
     const put = async (id: string, fields: object, isTombstone = false) => {
-      const found = await reader.get('homework', id);
+      const found = await reader.get('homework', id, EVERYTHING);
       await buffer.put('homework', { ...found!.document, ...fields }, { base: found!.version, isTombstone });
     };
     await put(earlier.id, { due_at: '2025-09-11T18:00:00.000Z' });

@@ -1,7 +1,7 @@
 import type Joi from 'joi';
-import { type Actor, ROLES, type ScopeCode } from '../../lib/actor.ts';
+import { ROLES, type ScopeCode } from '../../lib/actor.ts';
 import { type EntityDefinition, promiseMs } from '../../lib/entity.ts';
-import { type Access, type Capability, type Route, type SuccessStatus, successOf, type Verb } from '../../lib/route.ts';
+import { type Access, type Route, type ScopesFor, type SuccessStatus, successOf } from '../../lib/route.ts';
 import { envelopeOf, requireData } from './envelope.ts';
 import { type HeaderName, headerRefs } from './headers.ts';
 import { type Described, type JsonSchema, UntranslatableSchemaError } from './joi-description.ts';
@@ -19,7 +19,7 @@ export interface OperationContext {
   entities: ReadonlyMap<string, EntityDefinition>;
   /** The sync interval, ms. */
   intervalMs: number;
-  scopesFor: (actor: Pick<Actor, 'roles'>, capability: Capability, verb: Verb) => readonly ScopeCode[];
+  scopesFor: ScopesFor;
   /** By operation id. */
   examples: Readonly<Record<string, Example | undefined>>;
 }
@@ -93,7 +93,7 @@ function accessWords(access: Access, scopesFor: OperationContext['scopesFor']): 
   if (access === 'public') return 'For anybody.';
   if (access === 'authenticated') return 'For anybody logged in.';
   const allowed = ROLES.flatMap((role) => {
-    const scopes = scopesFor({ roles: [role] }, access.capability, access.verb);
+    const scopes = scopesFor({ roles: [role] }, access.capability, access.verb, access.roles);
     return scopes.length > 0 ? [`${role} (${scopes.map((code) => SCOPE_WORDS[code]).join(', ')})`] : [];
   });
   return `For ${allowed.join(', ')}.`;

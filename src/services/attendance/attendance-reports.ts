@@ -1,13 +1,13 @@
-import { ForbiddenError, NotFoundError, UnprocessableError } from '../../errors/catalogue.ts';
+import { NotFoundError, UnprocessableError } from '../../errors/catalogue.ts';
 import { addDays, daysBetween } from '../../lib/clock.ts';
-import type { RequestContext } from '../../lib/route.ts';
+import { inReach } from '../../lib/reach.ts';
+import type { Reading } from '../../lib/route.ts';
 import { covers, type School } from '../school/school.ts';
-import { type Reach, reaches, reachOf, requireReach } from '../scope.ts';
 import type { AttendanceMarks } from './attendance-marks.ts';
 import { type Counts, noCounts, percentageBp } from './attendance-rules.ts';
 import type { StoredMark } from './attendance-store.ts';
 
-type Caller = Pick<RequestContext, 'actor' | 'scope' | 'now'>;
+type Caller = Pick<Reading, 'now' | 'reach'>;
 
 /** A student's time in a class; summaries count no day outside it. */
 interface Stay {
@@ -38,25 +38,23 @@ export class AttendanceReports {
   }
 
   /** A student's days of a range. */
-  async studentDays(caller: Caller, studentId: string, from: string, to: string) {
+  async studentDays(studentId: string, from: string, to: string) {
     if (from > to || daysBetween(from, to) > MOST_RANGE_DAYS) {
       throw new UnprocessableError({
         errors: [{ pointer: '/query/to', detail: `must be at most ${MOST_RANGE_DAYS} days after from` }],
       });
     }
-    await this.#requireStudent(caller, studentId);
     return (await this.#studentMarks(studentId, from, to))
       .map(({ onDate, status, minutesLate, remark }) => ({ date: onDate, status, minutes_late: minutesLate, remark }))
       .sort((a, b) => (a.date < b.date ? -1 : 1));
   }
 
   /** AT3 over a term, up to today. @throws NotFoundError for an unknown term */
-  async studentSummary(caller: Caller, studentId: string, termId: string): Promise<Summary> {
-    await this.#requireStudent(caller, studentId);
+  async studentSummary({ now }: Pick<Caller, 'now'>, studentId: string, termId: string): Promise<Summary> {
     const term = (await this.#school.terms()).find(({ id }) => id === termId);
     if (!term)
       throw new NotFoundError({ errors: [{ pointer: '/query/term_id', detail: 'is not a term of this year' }] });
-    const today = await this.#school.dateAt(caller.now);
+    const today = await this.#school.dateAt(now);
     const to = earlier(term.endsOn, today);
     const [marks, stays, openDays] = await Promise.all([
       this.#studentMarks(studentId, term.startsOn, to),
@@ -67,10 +65,8 @@ export class AttendanceReports {
   }
 
   /** AT3 for each student of a class in a month, up to today. @param month `YYYY-MM` */
-  async classSummary(caller: Caller, classId: string, month: string) {
-    const reach = await this.#requireStaff(caller);
-    requireReach(reach, 'homerooms', classId);
-    const today = await this.#school.dateAt(caller.now);
+  async classSummary({ now }: Pick<Caller, 'now'>, classId: string, month: string) {
+    const today = await this.#school.dateAt(now);
     const from = `${month}-01`;
     const lastDay = addDays(`${addDays(from, 31).slice(0, 7)}-01`, -1);
     const to = earlier(lastDay, today);
@@ -90,50 +86,36 @@ export class AttendanceReports {
 
   /** Classes in the caller's reach whose roll of an open day has not been taken. */
   async missing(caller: Caller, on: string) {
-    const reach = await this.#requireStaff(caller);
+    const reach = await caller.reach();
     if ((await this.#openDays(on, on)).length === 0) return [];
     const [taken, classes] = await Promise.all([this.#marks.takenClasses(on), this.#school.classes()]);
-    return classes
-      .filter(({ id }) => reaches(reach, 'homerooms', id) && !taken.has(id))
+    return inReach(reach, 'homerooms', classes, ({ id }) => id)
+      .filter(({ id }) => !taken.has(id))
       .map(({ id, name }) => ({ class_id: id, class_name: name }));
   }
 
   /** Students absent on a date. */
   async absentees(caller: Caller, on: string) {
-    const reach = await this.#requireStaff(caller);
+    const reach = await caller.reach();
     const marks = await this.#marks.list({ from: on, to: on }, { column: 'on_date', values: [on] });
-    const absent = marks.filter(({ status, classId }) => status === 'absent' && reaches(reach, 'homerooms', classId));
+    const absent = inReach(reach, 'homerooms', marks, classOf).filter(isAbsent);
     return Promise.all(absent.map(async (mark) => ({ ...(await this.#person(mark, on)), remark: mark.remark })));
   }
 
   /** Students absent on each of the last `days` open days up to today (AT7). */
   async consecutive(caller: Caller, days: number) {
-    const reach = await this.#requireStaff(caller);
+    const reach = await caller.reach();
     const today = await this.#school.dateAt(caller.now);
     const wanted = (await this.#openDays(addDays(today, -MOST_RUN_DAYS), today)).slice(-days);
     const [since, last] = [wanted[0], wanted.at(-1)];
     if (since === undefined || last === undefined || wanted.length < days) return [];
     const marks = await this.#marks.list({ from: since, to: last }, { column: 'on_date', values: wanted });
     const absences = Map.groupBy(
-      marks.filter(({ status, classId }) => status === 'absent' && reaches(reach, 'homerooms', classId)),
+      inReach(reach, 'homerooms', marks, classOf).filter(isAbsent),
       ({ studentId }) => studentId,
     );
     const runs = [...absences.values()].filter((own) => new Set(own.map(({ onDate }) => onDate)).size === days);
     return Promise.all(runs.map(async (own) => ({ ...(await this.#person(own[0]!, last)), days, since })));
-  }
-
-  /** Lists of whole classes are for those who lead or run them. */
-  async #requireStaff({ actor, scope }: Caller): Promise<Reach> {
-    if (!scope.includes('A') && !scope.includes('H')) throw new ForbiddenError();
-    return reachOf(actor, scope, this.#school);
-  }
-
-  async #requireStudent({ actor, scope, now }: Caller, studentId: string): Promise<void> {
-    const reach = await reachOf(actor, scope, this.#school);
-    if (reaches(reach, 'students', studentId)) return;
-    if (reach.homerooms.size === 0) throw new NotFoundError();
-    const classId = await this.#school.classOf(studentId, await this.#school.dateAt(now));
-    if (!classId || !reach.homerooms.has(classId)) throw new NotFoundError();
   }
 
   async #studentMarks(studentId: string, from: string, to: string): Promise<StoredMark[]> {
@@ -160,6 +142,9 @@ export class AttendanceReports {
     return (await this.#school.schoolDays(from, to)).filter(({ isOpen }) => isOpen).map(({ date }) => date);
   }
 }
+
+const classOf = ({ classId }: StoredMark): string => classId;
+const isAbsent = ({ status }: StoredMark): boolean => status === 'absent';
 
 const earlier = (a: string, b: string): string => [a, b].sort()[0]!;
 

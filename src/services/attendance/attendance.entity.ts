@@ -51,6 +51,11 @@ export const attendanceEntity = defineEntity({
     id: ({ class_id, on_date, period_no }) => sheetId(class_id as string, on_date as string, Number(period_no)),
   },
   relations: ['class_id', 'on_date'],
+  // The day's roll is the homeroom's, the sheets of periods are of those who teach.
+  scope: [
+    { rows: 'homerooms', column: 'class_id', where: [{ column: 'period_no', op: 'eq', value: 0 }] },
+    { rows: 'taughtClasses', column: 'class_id', where: [{ column: 'period_no', op: 'gt', value: 0 }] },
+  ],
   fields: {
     key: 'student_id',
     columns: {

@@ -1,6 +1,7 @@
 import Joi from 'joi';
 import { idParams, schoolDate, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
+import type { Within } from '../../lib/reach.ts';
 import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
 import { STATUSES } from './attendance.entity.ts';
 import {
@@ -17,6 +18,18 @@ import type { EntryInput, SheetService } from './sheet-service.ts';
 
 const SERVICE = 'attendance';
 const read = { capability: 'attendance', verb: 'r' } as const;
+/** What concerns whole classes: for those who lead or run them. */
+const readClasses = { ...read, roles: ['admin', 'principal', 'teacher'] } as const;
+/** The homeroom teacher takes the day's roll, those who teach in the class take its periods. */
+const sheetsTaken: Within<SheetParams, { period: number }> = {
+  rows: ({ query }) => (query.period === 0 ? 'homerooms' : 'taughtClasses'),
+  id: ({ params }) => params.id,
+};
+const studentSeen: Within<{ id: string }> = {
+  rows: 'students',
+  orMembersOf: 'homerooms',
+  id: ({ params }) => params.id,
+};
 
 interface SheetParams {
   id: string;
@@ -44,7 +57,8 @@ export const createAttendanceRoutes = ({
     service: SERVICE,
     summary: "A class's sheet of a day with its prefill",
     mode: 'R',
-    access: read,
+    access: readClasses,
+    within: sheetsTaken,
     params: sheetParams,
     query: periodQuery,
     response: sheetView,
@@ -61,6 +75,7 @@ export const createAttendanceRoutes = ({
     summary: 'Mark students of a class',
     mode: 'B',
     access: { capability: 'attendance', verb: 'w' },
+    within: sheetsTaken,
     params: sheetParams,
     query: periodQuery,
     body: Joi.object<SheetBody>({
@@ -112,13 +127,14 @@ export const createAttendanceRoutes = ({
     summary: "A student's marked days",
     mode: 'R',
     access: read,
+    within: studentSeen,
     params: idParams,
     query: Joi.object<{ from: string; to: string }>({ from: schoolDate.required(), to: schoolDate.required() }),
     response: markedDays,
     errors: ['RULE_BROKEN'],
     async handle(context) {
       const { from, to } = context.query;
-      return ok(await reports.studentDays(context, context.params.id, from, to));
+      return ok(await reports.studentDays(context.params.id, from, to));
     },
   }),
   defineRoute<{ id: string }, { term_id: string }>({
@@ -128,6 +144,7 @@ export const createAttendanceRoutes = ({
     summary: "A student's sums of a term",
     mode: 'R',
     access: read,
+    within: studentSeen,
     params: idParams,
     query: Joi.object<{ term_id: string }>({ term_id: uuid.required() }),
     response: studentSums,
@@ -141,7 +158,8 @@ export const createAttendanceRoutes = ({
     service: SERVICE,
     summary: "Sums of a class's students in a month",
     mode: 'R',
-    access: read,
+    access: readClasses,
+    within: { rows: 'homerooms', id: ({ params }) => params.id },
     params: idParams,
     query: Joi.object<{ month: string }>({
       month: Joi.string()
@@ -159,7 +177,7 @@ export const createAttendanceRoutes = ({
     service: SERVICE,
     summary: 'Classes whose roll has not been taken',
     mode: 'R',
-    access: read,
+    access: readClasses,
     query: Joi.object<{ date: string }>({ date: schoolDate.required() }),
     response: classesWithoutRoll,
     async handle(context) {
@@ -172,7 +190,7 @@ export const createAttendanceRoutes = ({
     service: SERVICE,
     summary: 'Students absent on a day',
     mode: 'R',
-    access: read,
+    access: readClasses,
     query: Joi.object<{ date: string }>({ date: schoolDate.required() }),
     response: absentees,
     async handle(context) {
@@ -185,7 +203,7 @@ export const createAttendanceRoutes = ({
     service: SERVICE,
     summary: 'Students absent on each of the last open days',
     mode: 'R',
-    access: read,
+    access: readClasses,
     query: Joi.object<{ days: number }>({ days: Joi.number().integer().min(2).max(20).default(3) }),
     response: absenceRuns,
     async handle(context) {

@@ -1,20 +1,20 @@
 import type { FoundSheet, Reader } from '../../buffer/reader.ts';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import type { Writer } from '../../buffer/writer.ts';
-import { ForbiddenError, NotEnrolledError, NotFoundError, SheetClosedError } from '../../errors/catalogue.ts';
+import { NotEnrolledError, NotFoundError, SheetClosedError } from '../../errors/catalogue.ts';
 import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import type { Document } from '../../lib/entity.ts';
 import { sheetId } from '../../lib/ids.ts';
-import type { RequestContext } from '../../lib/route.ts';
+import { EVERYTHING, type Reach } from '../../lib/reach.ts';
+import type { Reading, RequestContext } from '../../lib/route.ts';
 import type { WriteReceipt } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { LeavePart, RosterEntry, School } from '../school/school.ts';
-import { reachOf, requireReach } from '../scope.ts';
 import { type AttendanceEntry, type AttendanceStatus, type SheetHead, sheetKey } from './attendance.entity.ts';
 import { savedEvents } from './attendance.events.ts';
 import { prefillOf, requireEditableDay, statusUnderLeave } from './attendance-rules.ts';
 
-type Caller = Pick<RequestContext, 'actor' | 'scope' | 'requestId' | 'ip' | 'now' | 'newId'>;
+type Caller = Reading & Pick<RequestContext, 'requestId' | 'ip' | 'newId'>;
 
 export interface EntryInput {
   student_id: string;
@@ -82,13 +82,11 @@ export class SheetService {
   }
 
   /** The class of a date with what is marked, or would be by an approved leave (AT2). */
-  async get(caller: Caller, classId: string, on: string, period: number): Promise<SheetView> {
+  async get(caller: Pick<Reading, 'reach'>, classId: string, on: string, period: number): Promise<SheetView> {
     const { reader, school } = this.#deps;
-    if (!caller.scope.some((code) => code === 'A' || code === 'T' || code === 'H')) throw new ForbiddenError();
-    const reach = await reachOf(caller.actor, caller.scope, school);
-    requireReach(reach, period === 0 ? 'homerooms' : 'taughtClasses', classId);
+    const reach = await caller.reach();
     const [found, roster, leaves] = await Promise.all([
-      reader.getSheet('attendance', sheetKey(classId, on, period)),
+      reader.getSheet('attendance', sheetKey(classId, on, period), reach),
       school.roster(classId, on),
       school.approvedLeave(classId, on),
     ]);
@@ -102,7 +100,7 @@ export class SheetService {
 
   /** How a student is marked in the day's roll; undefined while unmarked. */
   async statusOf(classId: string, on: string, studentId: string): Promise<AttendanceStatus | undefined> {
-    const found = await this.#deps.reader.getSheet('attendance', sheetKey(classId, on, 0));
+    const found = await this.#deps.reader.getSheet('attendance', sheetKey(classId, on, 0), EVERYTHING);
     return entriesOf(found).get(studentId)?.status;
   }
 
@@ -118,13 +116,14 @@ export class SheetService {
   ): Promise<{ sheet: SheetView; receipt: WriteReceipt }> {
     const { writer, school, activity } = this.#deps;
     const { classId, on, period } = input;
-    const classSubjectId = await this.#requireTaker(caller, classId, period);
+    const reach = await caller.reach();
+    const classSubjectId = await this.#lessonOf(caller, reach, classId, period);
     await this.#requireEditable(caller, on);
     const key = sheetKey(classId, on, period);
     const [roster, leaves, before] = await Promise.all([
       school.roster(classId, on),
       school.approvedLeave(classId, on),
-      this.#before(key),
+      this.#before(reach, key),
     ]);
     requireEnrolled(input.entries, roster);
     if (before.head && before.head.status !== 'open') throw new SheetClosedError();
@@ -163,18 +162,17 @@ export class SheetService {
     return { sheet: viewOf(input, roster, leaves, { head, entries, version, isPending }), receipt };
   }
 
-  /** Who may take which sheet: the homeroom teacher the day's roll, a class-subject's teacher its periods. */
-  async #requireTaker({ actor, scope }: Caller, classId: string, period: number): Promise<string | null> {
-    const { school } = this.#deps;
-    if (scope.includes('A')) {
-      if (!(await school.classes()).some(({ id }) => id === classId)) throw new NotFoundError();
+  /** What the caller teaches in a period; null for the day's roll, and where the school takes a sheet. */
+  async #lessonOf({ actor }: Caller, { all, taught }: Reach, classId: string, period: number): Promise<string | null> {
+    if (all) {
+      if (!(await this.#deps.school.classes()).some(({ id }) => id === classId)) throw new NotFoundError();
       return null;
     }
-    const reach = await reachOf(actor, scope, school);
-    requireReach(reach, period === 0 ? 'homerooms' : 'taughtClasses', classId);
     if (period === 0) return null;
     const { teaches } = await actor.scopes();
-    return teaches.find((taught) => taught.classId === classId)?.classSubjectId ?? null;
+    return (
+      teaches.find((lesson) => lesson.classId === classId && taught.has(lesson.classSubjectId))?.classSubjectId ?? null
+    );
   }
 
   async #requireEditable({ scope, now }: Caller, on: string): Promise<void> {
@@ -199,10 +197,10 @@ export class SheetService {
    * A roll is taken whether the database answers or not: then only the buffer tells what was there, and the rules on the
    * stored sheet are judged when the write is stored.
    */
-  async #before(key: string): Promise<Before> {
+  async #before(reach: Reach, key: string): Promise<Before> {
     const { reader, buffer } = this.#deps;
     try {
-      const found = await reader.getSheet('attendance', key);
+      const found = await reader.getSheet('attendance', key, reach);
       return {
         ...(found ? { head: found.head as unknown as SheetHead } : {}),
         entries: entriesOf(found),

@@ -32,6 +32,7 @@ export const createAccountRoutes = ({
     summary: 'End this login, or all of the caller’s',
     mode: 'T',
     access: write,
+    within: 'self',
     idempotency: 'none',
     body: Joi.object<{ all: boolean }>({ all: Joi.boolean().default(false) })
       .default({ all: false })
@@ -49,6 +50,7 @@ export const createAccountRoutes = ({
     summary: 'The caller’s logins, newest first',
     mode: 'R',
     access: read,
+    within: 'self',
     query: Joi.object({ limit: pageLimit, cursor }),
     response: Joi.array().items(
       view({
@@ -86,6 +88,7 @@ export const createAccountRoutes = ({
     summary: 'End one of the caller’s logins',
     mode: 'T',
     access: write,
+    within: 'self',
     params: Joi.object<{ sid: string }>({ sid: uuid.required() }),
     response: null,
     async handle(context) {
@@ -100,6 +103,7 @@ export const createAccountRoutes = ({
     summary: 'Change one’s own password; the other logins end',
     mode: 'T',
     access: write,
+    within: 'self',
     idempotency: 'none',
     body: Joi.object({ old_password: password, new_password: password }),
     success: [200],

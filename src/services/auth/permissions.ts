@@ -1,5 +1,5 @@
-import { type Actor, ROLES, type Role, type ScopeCode } from '../../lib/actor.ts';
-import type { Capability, Verb } from '../../lib/route.ts';
+import { ROLES, type Role, type ScopeCode } from '../../lib/actor.ts';
+import type { Capability, ScopesFor, Verb } from '../../lib/route.ts';
 
 type Grant = `${string}:${string}`;
 type Row = Partial<Record<Role, Grant>>;
@@ -9,8 +9,8 @@ const everybody = (scope: ScopeCode, verbs: string): Row =>
   Object.fromEntries(ROLES.map((role) => [role, `${scope}:${verbs}`]));
 
 /**
- * The matrix of DOMAIN §1, a line a capability: `scopes:verbs` for each role. Where a scope needs a condition of its own
- * (own fields, released marks, a child's route), the service adds it.
+ * The matrix of DOMAIN §1, a line a capability: `scopes:verbs` for each role. Rows are resolved from the scopes in
+ * `row-scopes.ts`; where a scope needs a condition of its own (own fields, released marks), the service adds it.
  */
 const MATRIX: Record<Capability, Row> = {
   users: { admin: all('r w x'), principal: all('r') },
@@ -103,12 +103,12 @@ const ORDER: readonly ScopeCode[] = ['A', 'T', 'H', 'C', 'O', 'R'];
 const known = new Map<string, readonly ScopeCode[]>();
 
 /** The scopes in which an actor's roles have a capability's verb, united; none means forbidden. */
-export function can({ roles }: Pick<Actor, 'roles'>, capability: Capability, verb: Verb): readonly ScopeCode[] {
-  const name = `${capability} ${verb} ${roles.join()}`;
+export const can: ScopesFor = ({ roles }, capability, verb, only) => {
+  const name = `${capability} ${verb} ${roles.join()}${only ? ` ${only.join()}` : ''}`;
   let scopes = known.get(name);
   if (!scopes) {
     const granted = new Set<ScopeCode>();
-    for (const role of roles) {
+    for (const role of only ? roles.filter((own) => only.includes(own)) : roles) {
       const [codes, verbs] = MATRIX[capability][role]?.split(':') ?? [];
       const own = verbs?.split(' ') ?? [];
       if (own.includes(verb) || (own.includes('x') && PART_OF_X.includes(verb)))
@@ -118,4 +118,4 @@ export function can({ roles }: Pick<Actor, 'roles'>, capability: Capability, ver
     known.set(name, scopes);
   }
   return scopes;
-}
+};

@@ -1,6 +1,5 @@
-import type { Actor, ScopeCode } from '../../lib/actor.ts';
-import type { School } from '../school/school.ts';
-import { type Reach, reachOf } from '../scope.ts';
+import type { Actor } from '../../lib/actor.ts';
+import type { Reach } from '../../lib/reach.ts';
 import type { CalendarEvent } from './calendar-event.ts';
 import type { StoredAudience } from './calendar-store.ts';
 
@@ -17,17 +16,19 @@ export interface Shown {
   audiences: readonly StoredAudience[];
 }
 
-export async function viewerOf(
-  actor: Pick<Actor, 'userId' | 'roles' | 'scopes'>,
-  scope: readonly ScopeCode[],
-  school: Pick<School, 'classSubjects' | 'today'>,
-): Promise<Viewer> {
-  const reach = await reachOf(actor, scope, school);
-  const { studentId } = await actor.scopes();
-  const roles = new Set<string>(actor.roles);
+/** Who asks, and which rows it reaches. */
+export interface Viewing {
+  actor: Pick<Actor, 'userId' | 'roles'>;
+  reach(): Promise<Reach>;
+}
+
+export async function viewerOf(caller: Viewing): Promise<Viewer> {
+  const { userId, roles: own } = caller.actor;
+  const reach = await caller.reach();
+  const roles = new Set<string>(own);
   // C7: what a student sees, so do its parents; of blocked ones nothing is in reach.
-  if ([...reach.students].some((id) => id !== studentId)) roles.add('student');
-  return { userId: actor.userId, roles, reach };
+  if (reach.children.size > 0) roles.add('student');
+  return { userId, roles, reach };
 }
 
 /** Events of one's own classes and of nothing else (DOMAIN §1: T, H); nobody else's day is closed by them. */

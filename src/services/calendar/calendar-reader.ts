@@ -2,9 +2,8 @@ import { RangeTooWideError, UnprocessableError } from '../../errors/catalogue.ts
 import { instantOf, schoolDateOf } from '../../lib/clock.ts';
 import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
 import type { School } from '../school/school.ts';
-import { edits, sees, viewerOf } from './audience.ts';
+import { edits, sees, type Viewing, viewerOf } from './audience.ts';
 import type { EventKind } from './calendar-event.ts';
-import type { CalendarCaller } from './event-service.ts';
 import type { MonthCache, MonthEntry } from './month-cache.ts';
 import { nextMonth, type Occurrence, overlaps, type Span, spanOfMonth } from './occurrences.ts';
 
@@ -12,8 +11,6 @@ export interface ShownOccurrence extends Occurrence {
   event: MonthEntry['event'];
   isEditable: boolean;
 }
-
-type Viewing = Pick<CalendarCaller, 'actor' | 'scope'>;
 
 const MOST_DAYS = 100;
 const DAY_MS = 86_400_000;
@@ -61,14 +58,14 @@ export class CalendarReader {
     return { items, next: last ? encodeCursor({ value: positionOf(last), id: last.event.id }) : null };
   }
 
-  async #shown({ actor, scope }: Viewing, span: Span): Promise<ShownOccurrence[]> {
+  async #shown(caller: Viewing, span: Span): Promise<ShownOccurrence[]> {
     const timezone = await this.#school.timezone();
     const last = schoolDateOf(new Date(Date.parse(span.to) - 1), timezone).slice(0, 7);
     const months: string[] = [];
     for (let month = schoolDateOf(new Date(span.from), timezone).slice(0, 7); month <= last; month = nextMonth(month))
       months.push(month);
     const [viewer, ...loaded] = await Promise.all([
-      viewerOf(actor, scope, this.#school),
+      viewerOf(caller),
       ...months.map((month) => this.#months.get(month)),
     ]);
     const found = new Map<string, ShownOccurrence>();

@@ -92,6 +92,7 @@ export const createCalendarRoutes = ({
     summary: 'Which days of a range the school is open, both ends included',
     mode: 'R',
     access: read,
+    within: 'shared',
     query: Joi.object<{ from: string; to: string }>({ from: schoolDate.required(), to: schoolDate.required() }),
     response: Joi.array().items(schoolDayResponse),
     errors: ['RULE_BROKEN', 'RANGE_TOO_WIDE'],
@@ -115,6 +116,7 @@ export const createCalendarRoutes = ({
     summary: "The caller's own address of the calendar, for programs that subscribe to it; relative to this API",
     mode: 'T',
     access: read,
+    within: 'self',
     // The address is a secret: it is not kept for repetitions, which get the same one anyway.
     idempotency: 'none',
     success: [200],
@@ -128,6 +130,7 @@ export const createCalendarRoutes = ({
     summary: "End all addresses of the caller's calendar",
     mode: 'T',
     access: read,
+    within: 'self',
     response: null,
     async handle(context) {
       await feeds.revoke(context);

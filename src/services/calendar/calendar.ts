@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { Engine } from '../../engine.ts';
+import type { RowScopes } from '../../lib/reach.ts';
 import type { Route } from '../../lib/route.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { SheetVoiding } from '../attendance/sheet-voiding.ts';
@@ -25,20 +26,21 @@ export interface CalendarDeps {
   authStore: AuthStore;
   activity: ActivityLog;
   writeThrough: WriteThrough;
+  rowScopes: RowScopes;
   /** Secrets that sign tokens, the newest first. */
   secrets: readonly Uint8Array[];
 }
 
 /** Puts the calendar service together. */
 export function createCalendar(deps: CalendarDeps): { routes: Route[] } {
-  const { engine, knex, school, authStore, activity, writeThrough, secrets } = deps;
+  const { engine, knex, school, authStore, activity, writeThrough, secrets, rowScopes } = deps;
   const { buffer, writer, reader, barrier, cache } = engine;
   const store = new CalendarStore(knex);
   const months = new MonthCache({ cache, store, school });
   const sheets = new SheetVoiding({ buffer, barrier, knex });
   const changes = new CalendarChanges({ writeThrough, store, days: new SchoolDays(store), months, sheets, school });
   const rsvps = new RsvpService({ buffer, writer, reader, barrier, store, school, activity });
-  const events = new EventService({ store, changes, school, rsvps });
+  const events = new EventService({ store, changes, rsvps });
   const feeds = new FeedService({
     knex,
     store,
@@ -46,6 +48,7 @@ export function createCalendar(deps: CalendarDeps): { routes: Route[] } {
     writeThrough,
     tokens: new FeedTokens(secrets),
     findScopes: (userId, on) => authStore.findScopes(userId, on),
+    rowScopes,
   });
   return {
     routes: [

@@ -37,6 +37,7 @@ export const eventRsvpEntity = defineEntity({
   // All pending answers to an event lie in one bucket.
   key: ['event_id', 'occurrence_local', 'user_id'],
   relations: ['event_id'],
+  scope: [{ rows: 'users', column: 'user_id' }],
   schema: Joi.object({
     event_id: uuidRule,
     occurrence_local: Joi.string().pattern(/^\d{8}T\d{4}$/),

@@ -1,8 +1,7 @@
 import { BadStateError, ForbiddenError, NotFoundError } from '../../errors/catalogue.ts';
-import type { RequestContext } from '../../lib/route.ts';
-import type { School } from '../school/school.ts';
+import type { Reading, RequestContext } from '../../lib/route.ts';
 import { type Change, requireVersion } from '../write-through.ts';
-import { edits, sees, type Viewer, viewerOf } from './audience.ts';
+import { edits, sees, type Viewer, type Viewing, viewerOf } from './audience.ts';
 import type { CalendarChanges, Warning } from './calendar-changes.ts';
 import type { Audience, EventException, EventInput, WholeEvent } from './calendar-event.ts';
 import type { CalendarStore, StoredEvent } from './calendar-store.ts';
@@ -18,7 +17,7 @@ import {
   withChanged,
 } from './series.ts';
 
-export type CalendarCaller = Pick<RequestContext, 'actor' | 'scope' | 'requestId' | 'ip' | 'now' | 'newId'>;
+export type CalendarCaller = Reading & Pick<RequestContext, 'requestId' | 'ip' | 'newId'>;
 
 /** Which part of a series a change is about (C3). */
 export interface Target {
@@ -55,19 +54,17 @@ interface Outcome {
 export class EventService {
   readonly #store: CalendarStore;
   readonly #changes: CalendarChanges;
-  readonly #school: School;
   readonly #rsvps: RsvpService;
 
-  constructor(deps: { store: CalendarStore; changes: CalendarChanges; school: School; rsvps: RsvpService }) {
+  constructor(deps: { store: CalendarStore; changes: CalendarChanges; rsvps: RsvpService }) {
     this.#store = deps.store;
     this.#changes = deps.changes;
-    this.#school = deps.school;
     this.#rsvps = deps.rsvps;
   }
 
   /** @throws NotFoundError when there is none that the caller sees (C7) */
-  async get({ actor, scope }: Pick<CalendarCaller, 'actor' | 'scope'>, id: string): Promise<EventView> {
-    const [viewer, found] = await Promise.all([viewerOf(actor, scope, this.#school), this.#store.find(id)]);
+  async get(caller: Viewing, id: string): Promise<EventView> {
+    const [viewer, found] = await Promise.all([viewerOf(caller), this.#store.find(id)]);
     if (!found || !sees(found, viewer)) throw new NotFoundError();
     return { ...found, isEditable: edits(found, viewer) };
   }
@@ -78,7 +75,7 @@ export class EventService {
    */
   async create(caller: CalendarCaller, input: EventInput, audiences: readonly Audience[]): Promise<EventResult> {
     const event = soundEvent(input, audiences);
-    await this.#requireAudiences(await this.#viewerOf(caller), event, audiences);
+    await this.#requireAudiences(await viewerOf(caller), event, audiences);
     return this.#run(caller, async (change) => {
       const made = await this.#insert(caller, change, columnsOf(event, []), audiences, []);
       change.record(activityOf('create', made.event.id, event));
@@ -92,7 +89,7 @@ export class EventService {
    * @throws NotFoundError, StaleVersionError, NoSuchOccurrenceError, BadStateError once it is cancelled; as `create` does
    */
   async update(caller: CalendarCaller, target: Target, changes: EventChanges): Promise<EventResult> {
-    const viewer = await this.#viewerOf(caller);
+    const viewer = await viewerOf(caller);
     const split = await this.#prepare(target);
     const outcome = await this.#run(caller, async (change) => {
       const old = await this.#requireOwn(change, viewer, target);
@@ -110,7 +107,7 @@ export class EventService {
 
   /** Deletes a whole series, one occurrence, or those from one on. @throws as `update` does */
   async remove(caller: CalendarCaller, target: Target): Promise<EventResult> {
-    const viewer = await this.#viewerOf(caller);
+    const viewer = await viewerOf(caller);
     return this.#run(caller, async (change) => {
       const old = await this.#requireOwn(change, viewer, target);
       if (target.occurrence !== null) requireOccurrence(old, target.occurrence);
@@ -135,10 +132,6 @@ export class EventService {
       dropped: result.dropped,
       warnings,
     };
-  }
-
-  #viewerOf({ actor, scope }: CalendarCaller): Promise<Viewer> {
-    return viewerOf(actor, scope, this.#school);
   }
 
   /** The event as it is, locked. @throws NotFoundError for one that the caller may not change */
@@ -241,27 +234,23 @@ export class EventService {
     };
   }
 
-  /** Teachers write to their own classes (404 for others), the rest is for those who run the school (403). */
-  async #requireAudiences(viewer: Viewer, event: EventInput, audiences: readonly Audience[]): Promise<void> {
-    const pointerOf = (audience: Audience): string =>
-      `/audiences/${audiences.indexOf(audience)}${audience.kind === 'class' ? '/class_id' : '/user_id'}`;
-    if (!viewer.reach.all) {
+  /** Teachers write to classes, and only to their own, which the platform checks; the rest is for those who run the school. */
+  async #requireAudiences({ reach }: Viewer, event: EventInput, audiences: readonly Audience[]): Promise<void> {
+    if (!reach.all) {
       if (event.is_school_closed || audiences.some(({ kind }) => kind !== 'class'))
         throw new ForbiddenError('events of your own classes only');
+      return;
     }
-    const named = audiences.filter(({ kind }) => kind === 'class' || kind === 'user');
-    const known = viewer.reach.all
-      ? await this.#store.known(
-          named.flatMap(({ class_id }) => class_id ?? []),
-          named.flatMap(({ user_id }) => user_id ?? []),
-        )
-      : viewer.reach.ledClasses;
-    const strange = named.filter(({ class_id, user_id }) => !known.has((class_id ?? user_id)!));
-    if (strange.length > 0) {
-      throw new NotFoundError({
-        errors: strange.map((audience) => ({ pointer: pointerOf(audience), detail: 'is not one of yours' })),
-      });
-    }
+    const known = await this.#store.known(
+      audiences.flatMap(({ class_id }) => class_id ?? []),
+      audiences.flatMap(({ user_id }) => user_id ?? []),
+    );
+    const strange = audiences.flatMap(({ class_id, user_id }, place) => {
+      const id = class_id ?? user_id;
+      return id && !known.has(id) ? [`/audiences/${place}/${class_id ? 'class_id' : 'user_id'}`] : [];
+    });
+    if (strange.length > 0)
+      throw new NotFoundError({ errors: strange.map((pointer) => ({ pointer, detail: 'is not there' })) });
   }
 }
 

@@ -1,6 +1,7 @@
 import Joi from 'joi';
 import { idParams, withRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
+import type { Within } from '../../lib/reach.ts';
 import { created, defineRoute, ok, type Route, stored, written } from '../../lib/route.ts';
 import type { School } from '../school/school.ts';
 import { type Audience, audienceList, type EventInput, eventFields, localMinute } from './calendar-event.ts';
@@ -11,6 +12,12 @@ import type { RsvpService } from './rsvp-service.ts';
 import type { EventChanges } from './series.ts';
 
 const write = { capability: 'events', verb: 'w' } as const;
+/** Classes that an event is for. */
+const ledAudiences: Within<unknown, unknown, { audiences?: Audience[] }> = {
+  rows: 'ledClasses',
+  id: ({ body }) => body.audiences?.map(({ class_id }) => class_id),
+  pointer: '/audiences/*/class_id',
+};
 
 type NewEvent = Omit<EventInput, 'tz' | 'is_school_closed'> & {
   tz?: string;
@@ -107,6 +114,7 @@ export const createEventRoutes = ({
     summary: 'Add an event or a series',
     mode: 'T',
     access: write,
+    within: ledAudiences,
     body: newEvent,
     response: changeResponse,
     errors: ['RULE_BROKEN', 'BAD_RRULE', 'TOO_MANY'],
@@ -144,6 +152,7 @@ export const createEventRoutes = ({
     summary: 'Change a series, one occurrence, or those from one on',
     mode: 'T',
     access: write,
+    within: ledAudiences,
     params: idParams,
     query: targetQuery,
     body: Joi.object<EventChanges>({ ...eventFields, audiences: audienceList }).min(1),

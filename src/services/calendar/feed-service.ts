@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { BadFeedTokenError } from '../../errors/catalogue.ts';
 import type { Role, Scopes } from '../../lib/actor.ts';
 import { addDays, schoolDateOf } from '../../lib/clock.ts';
+import type { RowScopes } from '../../lib/reach.ts';
 import { can } from '../auth/permissions.ts';
 import type { School } from '../school/school.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
@@ -20,8 +21,9 @@ export interface FeedDeps {
   school: School;
   tokens: FeedTokens;
   writeThrough: WriteThrough;
-  /** Rows that somebody's roles reach on a date, for requests that have no session. */
+  /** Scopes of somebody on a date, for requests that have no session. */
   findScopes: (userId: string, on: string) => Promise<Scopes>;
+  rowScopes: RowScopes;
 }
 
 /** Each person's calendar for the programs that subscribe to it: read with an address that proves itself and can be ended. */
@@ -65,7 +67,7 @@ export class FeedService {
    * @throws BadFeedTokenError when it is none of ours, was ended, or its owner is not active
    */
   async read(token: string, now: Date): Promise<string> {
-    const { store, school, findScopes } = this.#deps;
+    const { store, school, findScopes, rowScopes } = this.#deps;
     const { userId, epoch } = this.#deps.tokens.verify(token);
     const roles = await this.#rolesOf(userId, epoch);
     const timezone = await school.timezone();
@@ -75,10 +77,8 @@ export class FeedService {
       to: `${addDays(today, AHEAD_DAYS)}T00:00:00.000Z`,
     };
     const actor = { userId, roles, scopes: () => findScopes(userId, today) };
-    const [viewer, events] = await Promise.all([
-      viewerOf(actor, can({ roles }, 'events', 'r'), school),
-      store.inSpan(span),
-    ]);
+    const reach = () => rowScopes.reachOf(actor, can(actor, 'events', 'r'));
+    const [viewer, events] = await Promise.all([viewerOf({ actor, reach }), store.inSpan(span)]);
     const shown = events.filter((event) => event.event.status === 'published' && sees(event, viewer));
     const [first = today] = shown.map(({ event }) => event.start_local.slice(0, 10)).sort();
     const dates = await store.closedDates(addDays(first, -1), '2200-01-01');

@@ -6,11 +6,12 @@ import type { Writer } from '../../buffer/writer.ts';
 import { NoSuchOccurrenceError, NotFoundError, RsvpClosedError, UnprocessableError } from '../../errors/catalogue.ts';
 import { addDays } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
+import { reachOfUser } from '../../lib/reach.ts';
 import type { WriteReceipt } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { repeatUnlessAsked } from '../repeat.ts';
 import type { School } from '../school/school.ts';
-import { edits, sees, type Viewer, viewerOf } from './audience.ts';
+import { edits, sees, type Viewer, type Viewing, viewerOf } from './audience.ts';
 import type { CalendarStore, StoredEvent, StoredRsvp } from './calendar-store.ts';
 import { type Answer, type EventRsvp, toKeyMinute } from './event-rsvp.entity.ts';
 import type { CalendarCaller } from './event-service.ts';
@@ -75,7 +76,7 @@ export class RsvpService {
     const { userId } = caller.actor;
     const at = caller.now.toISOString();
     const key = `${eventId}:${toKeyMinute(one.occurrence_local)}:${userId}`;
-    const old = await reader.get('event_rsvp', key);
+    const old = await reader.get('event_rsvp', key, reachOfUser(userId));
     const document: EventRsvp = {
       event_id: eventId,
       occurrence_local: toKeyMinute(one.occurrence_local),
@@ -116,7 +117,7 @@ export class RsvpService {
    * @throws NotFoundError, NoSuchOccurrenceError; UnprocessableError when a series is asked without one
    */
   async list(
-    caller: Pick<CalendarCaller, 'actor' | 'scope'>,
+    caller: Viewing,
     eventId: string,
     occurrence: string | undefined,
   ): Promise<{ occurrence_local: string; answers: (RsvpView & { name: string | null; pending: boolean })[] }> {
@@ -171,12 +172,8 @@ export class RsvpService {
     await this.#deps.buffer.dropWarm('event_rsvp', keys);
   }
 
-  async #requireSeen(
-    { actor, scope }: Pick<CalendarCaller, 'actor' | 'scope'>,
-    eventId: string,
-  ): Promise<{ found: StoredEvent; viewer: Viewer }> {
-    const { store, school } = this.#deps;
-    const [viewer, found] = await Promise.all([viewerOf(actor, scope, school), store.find(eventId)]);
+  async #requireSeen(caller: Viewing, eventId: string): Promise<{ found: StoredEvent; viewer: Viewer }> {
+    const [viewer, found] = await Promise.all([viewerOf(caller), this.#deps.store.find(eventId)]);
     if (!found || !sees(found, viewer)) throw new NotFoundError();
     return { found, viewer };
   }

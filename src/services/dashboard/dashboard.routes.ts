@@ -3,9 +3,9 @@ import { LeaderboardOffError } from '../../errors/catalogue.ts';
 import type { AnyCard, DashboardKind } from '../../lib/cards.ts';
 import { idParams, isoInstant, line, reference, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
+import { reaches } from '../../lib/reach.ts';
 import { created, defineRoute, ok, type Route } from '../../lib/route.ts';
 import type { School } from '../school/school.ts';
-import { reaches, reachOf, requireReach } from '../scope.ts';
 import type { CardAnswer, DashboardService } from './dashboard-service.ts';
 import { type Ranked, shownToFamily } from './leaderboard-rules.ts';
 import { type Leaderboards, PERIODS, type PeriodName } from './leaderboards.ts';
@@ -57,7 +57,8 @@ export const createDashboardRoutes = ({
       service: SERVICE,
       summary: "A student's cards",
       mode: 'R',
-      access: read,
+      access: { ...read, roles: ['admin', 'principal', 'student', 'parent'] },
+      within: { rows: 'students', id: ({ query }) => query.student_id },
       query: Joi.object<{ student_id?: string }>({ student_id: uuid }),
       response: view({ student_id: uuid, cards: cardsOf('student') }),
       async handle(context) {
@@ -71,7 +72,8 @@ export const createDashboardRoutes = ({
       service: SERVICE,
       summary: "The student's cards of each child",
       mode: 'R',
-      access: read,
+      access: { ...read, roles: ['parent'] },
+      within: 'self',
       response: view({
         children: Joi.array().items(view({ student_id: uuid, name: Joi.string(), cards: cardsOf('student') })),
       }),
@@ -86,7 +88,8 @@ export const createDashboardRoutes = ({
       service: SERVICE,
       summary: "A teacher's cards",
       mode: 'R',
-      access: read,
+      access: { ...read, roles: ['teacher'] },
+      within: 'self',
       response: view({ cards: cardsOf('teacher') }),
       async handle(context) {
         const answer = await dashboards.teacher(context);
@@ -99,7 +102,7 @@ export const createDashboardRoutes = ({
       service: SERVICE,
       summary: "The school's cards",
       mode: 'R',
-      access: read,
+      access: { ...read, roles: ['admin', 'principal'] },
       response: view({ cards: cardsOf('admin') }),
       async handle(context) {
         const answer = await dashboards.admin(context);
@@ -113,6 +116,7 @@ export const createDashboardRoutes = ({
       summary: "A class's students by points",
       mode: 'R',
       access: { capability: 'leaderboard', verb: 'r' },
+      within: { rows: 'classes', id: ({ params }) => params.id },
       params: idParams,
       query: Joi.object<{ period: PeriodName; limit: number }>({
         period: Joi.string()
@@ -122,9 +126,9 @@ export const createDashboardRoutes = ({
       }),
       errors: ['LEADERBOARD_OFF'],
       response: view({ rows: Joi.array().items(rowSchema), me: rowSchema.allow(null) }),
-      async handle({ actor, scope, params, query, now }) {
-        const reach = await reachOf(actor, scope, school);
-        requireReach(reach, 'classes', params.id);
+      async handle(context) {
+        const { params, query, now } = context;
+        const reach = await context.reach();
         if (!(await school.settings()).leaderboard_enabled) throw new LeaderboardOffError();
         const today = await school.dateAt(now);
         const ranked = await leaderboards.of(params.id, query.period, today);
@@ -141,6 +145,7 @@ export const createDashboardRoutes = ({
       summary: 'Give or take points by hand',
       mode: 'T',
       access: { capability: 'points', verb: 'w' },
+      within: { orMembersOf: 'taughtClasses', id: ({ body }) => body.student_id },
       body: Joi.object<NewPoints>({
         student_id: uuid.required(),
         points: Joi.number().integer().min(-MANUAL_POINTS).max(MANUAL_POINTS).invalid(0).required(),

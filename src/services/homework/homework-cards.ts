@@ -6,6 +6,7 @@ import type { AnyCard, CardDefinition, Touch } from '../../lib/cards.ts';
 import { instantOf } from '../../lib/clock.ts';
 import type { DomainEvent } from '../../lib/events.ts';
 import { isoInstant, uuid } from '../../lib/joi.ts';
+import { EVERYTHING } from '../../lib/reach.ts';
 import type { School } from '../school/school.ts';
 import type { Homework } from './homework.entity.ts';
 import type { HomeworkChanged } from './homework.events.ts';
@@ -19,7 +20,7 @@ type Due = Pick<Homework, 'id' | 'title' | 'class_subject_id' | 'due_at' | 'publ
 
 const homeworkOf = ({ document }: Found): Homework => document as unknown as Homework;
 
-/** What dashboards show of homework (DB1). */
+/** What dashboards show of homework (DB1): kept for whoever may see the dashboard, so it is read for nobody in particular. */
 export function createHomeworkCards({
   buffer,
   cache,
@@ -39,7 +40,7 @@ export function createHomeworkCards({
   };
   const submitted = async ({ payload }: DomainEvent): Promise<readonly Touch[]> => {
     const { homework_id, student_id } = payload as { homework_id: string; student_id: string };
-    const found = await reader.get('homework', homework_id);
+    const found = await reader.get('homework', homework_id, EVERYTHING);
     return [`student:${student_id}`, ...(found ? [`staff:${homeworkOf(found).staff_id}` as const] : [])];
   };
 
@@ -52,6 +53,7 @@ export function createHomeworkCards({
   async function dueSince(taught: readonly { id: string }[], since: string): Promise<Due[]> {
     const { items } = await reader.list({
       entity: 'homework',
+      reach: EVERYTHING,
       relation: { column: 'class_subject_id', values: taught.map(({ id }) => id) },
       where: [
         { column: 'status', op: 'eq', value: 'published' },
@@ -71,6 +73,7 @@ export function createHomeworkCards({
     const load = async (): Promise<string[]> => {
       const { items } = await reader.list({
         entity: 'homework_submission',
+        reach: EVERYTHING,
         relation: { column: 'homework_id', values: homeworkIds },
         where: [
           { column: 'student_id', op: 'eq', value: studentId },
@@ -136,6 +139,7 @@ export function createHomeworkCards({
       if (teaches.length === 0) return { to_grade: 0 };
       const { items } = await reader.list({
         entity: 'homework',
+        reach: EVERYTHING,
         relation: { column: 'class_subject_id', values: teaches.map(({ classSubjectId }) => classSubjectId) },
         sort: { column: 'due_at', direction: 'desc' },
         limit: MOST_ASSIGNMENTS,

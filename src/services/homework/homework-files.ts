@@ -1,12 +1,11 @@
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import { NotFoundError } from '../../errors/catalogue.ts';
 import type { RequestContext } from '../../lib/route.ts';
-import { can } from '../auth/permissions.ts';
 import type { HomeworkService } from './homework-service.ts';
 import type { HomeworkStore } from './homework-store.ts';
 import type { SubmissionService } from './submission-service.ts';
 
-type Viewer = Pick<RequestContext, 'actor' | 'now'>;
+type Viewer = Pick<RequestContext, 'under'>;
 
 /** Who may have the files of homework and of what was handed in: whoever may read the row that names them. */
 export class HomeworkFiles {
@@ -32,7 +31,8 @@ export class HomeworkFiles {
     const stored = await this.#store.homeworkWith(fileId);
     const pending = stored.length > 0 ? [] : await this.#pendingWith('homework', fileId);
     const ids = [...stored, ...pending.map(({ id }) => String(id))];
-    return anyOf(ids, (id) => this.#homework.get(readerOf(viewer), id));
+    const reader = viewer.under('homework', 'r');
+    return anyOf(ids, (id) => this.#homework.get(reader, id));
   }
 
   /** A file handed in by a student. */
@@ -43,7 +43,8 @@ export class HomeworkFiles {
       ...stored,
       ...pending.map((row) => ({ homeworkId: String(row.homework_id), studentId: String(row.student_id) })),
     ];
-    return anyOf(found, ({ homeworkId, studentId }) => this.#submissions.get(readerOf(viewer), homeworkId, studentId));
+    const reader = viewer.under('homework', 'r');
+    return anyOf(found, ({ homeworkId, studentId }) => this.#submissions.get(reader, homeworkId, studentId));
   }
 
   /** What is not stored yet is few, and asked for only when the table knows nothing. */
@@ -54,8 +55,6 @@ export class HomeworkFiles {
       .filter(({ file_ids }) => Array.isArray(file_ids) && file_ids.includes(fileId));
   }
 }
-
-const readerOf = ({ actor, now }: Viewer) => ({ actor, now, scope: can(actor, 'homework', 'r') });
 
 async function anyOf<T>(candidates: readonly T[], read: (candidate: T) => Promise<unknown>): Promise<boolean> {
   for (const candidate of candidates) {

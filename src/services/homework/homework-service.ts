@@ -3,14 +3,14 @@ import { StaleVersionError, type WriteBuffer } from '../../buffer/write-buffer.t
 import type { Writer } from '../../buffer/writer.ts';
 import { HasGradesError, HasSubmissionsError, NotFoundError } from '../../errors/catalogue.ts';
 import type { Document } from '../../lib/entity.ts';
-import type { RequestContext } from '../../lib/route.ts';
+import { EVERYTHING, type Reach, reaches } from '../../lib/reach.ts';
+import type { Reading, RequestContext } from '../../lib/route.ts';
 import type { WriteReceipt } from '../../lib/write-receipt.ts';
 import type { Condition, Position } from '../../stores/postgres/conditions.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { repeatUnlessAsked } from '../repeat.ts';
 import type { Files } from '../school/files.ts';
 import type { School } from '../school/school.ts';
-import { type Reach, reaches, reachOf, requireReach } from '../scope.ts';
 import type { Homework } from './homework.entity.ts';
 import { changeEvents } from './homework.events.ts';
 import { movedLateness, requireWindow } from './homework-rules.ts';
@@ -64,7 +64,7 @@ export interface HomeworkPage {
   degraded: string[];
 }
 
-type Caller = Pick<RequestContext, 'actor' | 'scope' | 'requestId' | 'ip' | 'now' | 'newId'>;
+type Caller = Reading & Pick<RequestContext, 'requestId' | 'ip' | 'newId'>;
 
 export interface HomeworkDeps {
   buffer: WriteBuffer;
@@ -88,9 +88,9 @@ export class HomeworkService {
   }
 
   /**
-   * Gives one assignment to one or several class-subjects: a homework each, joined by a group id.
+   * Gives one assignment to one or several class-subjects of the caller's: a homework each, joined by a group id.
    *
-   * @throws NotFoundError for a class-subject outside the caller's scope
+   * @throws NotFoundError for a class-subject that does not exist
    * @throws BadWindowError, FileNotReadyError, FileTypeError (H5)
    */
   async create(
@@ -109,7 +109,7 @@ export class HomeworkService {
       const owner = ownerOf(classSubjectId);
       if (owner === undefined) {
         throw new NotFoundError({
-          errors: [{ pointer: `/class_subject_ids/${index}`, detail: 'is not a class-subject of yours' }],
+          errors: [{ pointer: `/class_subject_ids/${index}`, detail: 'is not a class-subject' }],
         });
       }
       return {
@@ -138,25 +138,22 @@ export class HomeworkService {
   }
 
   /** @throws NotFoundError when there is none in the caller's scope */
-  async get(caller: Pick<Caller, 'actor' | 'scope' | 'now'>, id: string): Promise<HomeworkView> {
-    const { reader, school } = this.#deps;
-    const reach = await reachOf(caller.actor, caller.scope, school);
-    const found = await reader.get('homework', id);
+  async get(caller: Reading, id: string): Promise<HomeworkView> {
+    const reach = await caller.reach();
+    const found = await this.#deps.reader.get('homework', id, reach);
     if (!found) throw new NotFoundError();
     const view = viewOf(found, reach);
-    const { class_subject_id, status, publish_at } = view.homework;
-    requireReach(reach, 'classSubjects', class_subject_id);
+    const { status, publish_at } = view.homework;
     if (!view.isLed && (status === 'draft' || publish_at > caller.now.toISOString())) throw new NotFoundError();
     return view;
   }
 
   /** Sorted by due date. @returns the page and where the next one starts */
-  async list(caller: Pick<Caller, 'actor' | 'scope' | 'now'>, filter: HomeworkFilter): Promise<HomeworkPage> {
+  async list(caller: Reading, filter: HomeworkFilter): Promise<HomeworkPage> {
     const { school, reader } = this.#deps;
     const { class_id, subject_id, status, due_from, due_to, after, limit } = filter;
-    const reach = await reachOf(caller.actor, caller.scope, school);
+    const reach = await caller.reach();
     const ids = (await school.classSubjects())
-      .filter(({ id }) => reaches(reach, 'classSubjects', id))
       .filter(
         ({ classId, subjectId }) => (!class_id || classId === class_id) && (!subject_id || subjectId === subject_id),
       )
@@ -169,7 +166,8 @@ export class HomeworkService {
       { column: 'status', op: 'ne', value: 'draft' },
       { column: 'publish_at', op: 'lte', value: minuteOf(caller.now) },
     ];
-    // Somebody may teach one class and follow another, as a parent does: each has its own view.
+    // Somebody may teach one class and follow another, as a parent does: each has its own view. What is in reach is the reader's
+    // to say.
     const parts = [
       { values: ids.filter((id) => reaches(reach, 'taught', id)), where },
       { values: ids.filter((id) => !reaches(reach, 'taught', id)), where: [...where, ...published] },
@@ -178,6 +176,7 @@ export class HomeworkService {
       parts.map(({ values, where: conditions }) =>
         reader.list({
           entity: 'homework',
+          reach,
           relation: { column: 'class_subject_id', values },
           where: conditions,
           sort: { column: 'due_at', direction: 'asc' },
@@ -258,7 +257,7 @@ export class HomeworkService {
 
   /** For other services, which answer for who sees it. */
   async find(id: string): Promise<Homework | undefined> {
-    return (await this.#deps.reader.get('homework', id))?.document as Homework | undefined;
+    return (await this.#deps.reader.get('homework', id, EVERYTHING))?.document as Homework | undefined;
   }
 
   /** H6 counts buffered submissions, too. */
@@ -267,17 +266,16 @@ export class HomeworkService {
     return pending.some(({ document }) => document.status !== 'draft') || this.#deps.store.hasSubmissions(homeworkId);
   }
 
-  /** Who answers for a new homework of a class-subject; undefined outside the caller's scope. */
-  async #owners({ actor, scope }: Caller): Promise<(classSubjectId: string) => Owner | undefined> {
-    const { school } = this.#deps;
-    const reach = await reachOf(actor, scope, school);
-    if (reach.all) {
-      const owners = new Map((await school.classSubjects()).map((subject) => [subject.id, subject]));
-      return (id) => owners.get(id);
-    }
-    const { staffId, teaches } = await actor.scopes();
-    const classOf = new Map(teaches.map(({ classSubjectId, classId }) => [classSubjectId, classId]));
-    return (id) => (staffId !== null && reach.taught.has(id) ? { staffId, classId: classOf.get(id)! } : undefined);
+  /** Who answers for a new homework of a class-subject: the caller, or its teacher where the school gives it. */
+  async #owners(caller: Caller): Promise<(classSubjectId: string) => Owner | undefined> {
+    const { all } = await caller.reach();
+    const subjects = new Map((await this.#deps.school.classSubjects()).map((subject) => [subject.id, subject]));
+    if (all) return (id) => subjects.get(id);
+    const { staffId } = await caller.actor.scopes();
+    return (id) => {
+      const classId = subjects.get(id)?.classId;
+      return staffId !== null && classId !== undefined ? { staffId, classId } : undefined;
+    };
   }
 
   async #classOf({ class_subject_id }: Homework): Promise<string | undefined> {
@@ -289,11 +287,12 @@ export class HomeworkService {
     return this.#deps.files.requireUsable(actor.userId, 'homework', ids, '/file_ids');
   }
 
-  /** H6: a moved due date changes how late the late ones are. */
+  /** H6: a moved due date changes how late the late ones are, whoever moves it. */
   async #moveLateness(homework: Homework, oldDueAt: string): Promise<void> {
     const { reader } = this.#deps;
     const { items } = await reader.list({
       entity: 'homework_submission',
+      reach: EVERYTHING,
       relation: { column: 'homework_id', values: [homework.id] },
       where: [{ column: 'is_late', op: 'eq', value: true }],
       sort: { column: 'created_at', direction: 'asc' },
@@ -308,7 +307,7 @@ export class HomeworkService {
 
   async #moveOne(homework: Homework, oldDueAt: string, studentId: string): Promise<void> {
     const { reader, writer } = this.#deps;
-    const found = await reader.get('homework_submission', `${homework.id}:${studentId}`);
+    const found = await reader.get('homework_submission', `${homework.id}:${studentId}`, EVERYTHING);
     if (!found) return;
     const submission = found.document as unknown as HomeworkSubmission;
     const { isLate, lateDays } = movedLateness(submission, oldDueAt, homework.due_at);

@@ -49,6 +49,11 @@ export const homeworkSubmissionEntity = defineEntity({
   // All pending submissions of a homework lie in one bucket, so its list needs no index.
   key: ['homework_id', 'student_id'],
   relations: ['homework_id'],
+  // Its student and the parents, and whoever runs the homework.
+  scope: [
+    { rows: 'students', column: 'student_id' },
+    { rows: 'parents', column: 'homework_id' },
+  ],
   derived: { id: ({ homework_id, student_id }) => submissionId(homework_id as string, student_id as string) },
   parents: [{ entity: 'homework', key: ({ homework_id }) => homework_id as string }],
   schema: Joi.object({

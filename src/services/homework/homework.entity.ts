@@ -164,6 +164,7 @@ export const homeworkEntity = defineEntity({
   },
   key: ['id'],
   relations: ['class_subject_id'],
+  scope: [{ rows: 'classSubjects', column: 'class_subject_id' }],
   schema: Joi.object({
     ...homeworkFields,
     id: uuidRule,

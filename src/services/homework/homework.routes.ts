@@ -110,6 +110,7 @@ export const createHomeworkRoutes = ({
     summary: 'Give homework to one or several classes',
     mode: 'B',
     access: { capability: 'homework', verb: 'w' },
+    within: { rows: 'taught', id: ({ body }) => body.class_subject_ids, pointer: '/class_subject_ids/*' },
     body: newHomeworkBody,
     entity: 'homework',
     // One, or one for each of several class-subjects.

@@ -11,20 +11,20 @@ import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import { schoolDateOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
 import { submissionId } from '../../lib/ids.ts';
-import type { RequestContext } from '../../lib/route.ts';
+import { EVERYTHING, type Reach, withParent } from '../../lib/reach.ts';
+import type { Reading, RequestContext } from '../../lib/route.ts';
 import type { WriteReceipt } from '../../lib/write-receipt.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { repeatUnlessAsked } from '../repeat.ts';
 import type { Files } from '../school/files.ts';
 import type { School } from '../school/school.ts';
-import { reachOf, requireReach } from '../scope.ts';
 import { submittedEvent } from './homework.events.ts';
 import { latenessOf, revisedLateness, type SubmissionState, stateOf } from './homework-rules.ts';
 import type { HomeworkService, HomeworkView } from './homework-service.ts';
 import type { Grade, HomeworkStore } from './homework-store.ts';
 import type { HomeworkSubmission } from './homework-submission.entity.ts';
 
-type Caller = Pick<RequestContext, 'actor' | 'scope' | 'requestId' | 'ip' | 'now' | 'newId'>;
+type Caller = Reading & Pick<RequestContext, 'requestId' | 'ip' | 'newId'>;
 
 export interface SubmissionInput {
   body?: string | null;
@@ -99,7 +99,7 @@ export class SubmissionService {
     if (homework.status !== 'published') throw new SubmissionClosedError();
     requireContent(homework, input);
     const now = caller.now.toISOString();
-    const { before, grade } = await this.#before(homeworkId, studentId);
+    const { before, grade } = await this.#before(await caller.reach(), homeworkId, studentId);
     const old = before?.document as unknown as HomeworkSubmission | undefined;
     const isReturned = grade?.status === 'returned' || old?.status === 'returned';
     if (grade && !isReturned) throw new AlreadyGradedError();
@@ -145,11 +145,7 @@ export class SubmissionService {
   }
 
   /** @throws NotFoundError when there is none in the caller's scope */
-  async get(
-    caller: Pick<Caller, 'actor' | 'scope' | 'now'>,
-    homeworkId: string,
-    studentId: string | undefined,
-  ): Promise<SubmissionView> {
+  async get(caller: Reading, homeworkId: string, studentId: string | undefined): Promise<SubmissionView> {
     const view = await this.#deps.homework.get(caller, homeworkId);
     const student = studentId ?? (await caller.actor.scopes()).studentId;
     if (!student) throw new NotFoundError();
@@ -159,16 +155,17 @@ export class SubmissionService {
   }
 
   /** A student's own submission beside a homework; null for everybody else, or when there is none. */
-  async own(caller: Pick<Caller, 'actor' | 'scope' | 'now'>, view: HomeworkView): Promise<SubmissionView | null> {
+  async own(caller: Reading, view: HomeworkView): Promise<SubmissionView | null> {
     const { studentId } = await caller.actor.scopes();
     if (!studentId || !caller.scope.includes('O')) return null;
     return (await this.#find(caller, view, studentId)) ?? null;
   }
 
-  /** Students who have handed in. */
+  /** Students who have handed in, for other services. */
   async handedIn(homeworkId: string): Promise<Set<string>> {
     const { items } = await this.#deps.reader.list({
       entity: 'homework_submission',
+      reach: EVERYTHING,
       relation: { column: 'homework_id', values: [homeworkId] },
       where: [{ column: 'status', op: 'ne', value: 'draft' }],
       sort: { column: 'saved_at', direction: 'asc' },
@@ -178,9 +175,10 @@ export class SubmissionService {
   }
 
   /** Every student of the class and where it stands (H7, H8). */
-  async roster(caller: Pick<Caller, 'actor' | 'scope' | 'now'>, homeworkId: string): Promise<RosterLine[]> {
+  async roster(caller: Reading, homeworkId: string): Promise<RosterLine[]> {
     const { reader, homework: assignments, store, school } = this.#deps;
-    const { homework } = await assignments.get(caller, homeworkId);
+    const view = await assignments.get(caller, homeworkId);
+    const { homework } = view;
     const taught = (await school.classSubjects()).find(({ id }) => id === homework.class_subject_id);
     if (!taught) throw new NotFoundError();
     const timezone = await school.timezone();
@@ -188,6 +186,7 @@ export class SubmissionService {
       school.roster(taught.classId, schoolDateOf(caller.now, timezone)),
       reader.list({
         entity: 'homework_submission',
+        reach: await this.#reachOf(caller, view),
         relation: { column: 'homework_id', values: [homeworkId] },
         sort: { column: 'saved_at', direction: 'asc' },
         limit: MOST_STUDENTS,
@@ -215,14 +214,15 @@ export class SubmissionService {
   }
 
   async #find(
-    caller: Pick<Caller, 'actor' | 'scope'>,
-    { homework, isLed }: HomeworkView,
+    caller: Pick<Reading, 'reach'>,
+    view: HomeworkView,
     studentId: string,
   ): Promise<SubmissionView | undefined> {
-    const { reader, store, school } = this.#deps;
-    if (!isLed) requireReach(await reachOf(caller.actor, caller.scope, school), 'students', studentId);
+    const { reader, store } = this.#deps;
+    const { homework, isLed } = view;
+    const reach = await this.#reachOf(caller, view);
     const [found, grades] = await Promise.all([
-      reader.get('homework_submission', `${homework.id}:${studentId}`),
+      reader.get('homework_submission', `${homework.id}:${studentId}`, reach),
       store.grades(homework.id),
     ]);
     if (!found) return undefined;
@@ -235,17 +235,23 @@ export class SubmissionService {
     };
   }
 
+  /** Whoever runs a homework reaches all that is handed in for it. */
+  async #reachOf(caller: Pick<Reading, 'reach'>, { homework, isLed }: HomeworkView): Promise<Reach> {
+    const own = await caller.reach();
+    return isLed ? withParent(own, homework.id) : own;
+  }
+
   /**
    * What there is of a student. A deadline does not wait for a database that is away: then only the buffer and the cache
    * tell, and the rules on the rest are judged when the write is stored.
    */
-  async #before(homeworkId: string, studentId: string): Promise<{ before?: Found; grade?: Grade }> {
+  async #before(reach: Reach, homeworkId: string, studentId: string): Promise<{ before?: Found; grade?: Grade }> {
     const { reader, store } = this.#deps;
     const unlessAway = (error: unknown): undefined => {
       if (!isDatabaseAway(error)) throw error;
     };
     const [before, grades] = await Promise.all([
-      reader.get('homework_submission', `${homeworkId}:${studentId}`).catch(unlessAway),
+      reader.get('homework_submission', `${homeworkId}:${studentId}`, reach).catch(unlessAway),
       store.grades(homeworkId).catch(unlessAway),
     ]);
     const grade = grades?.get(studentId);

@@ -59,6 +59,7 @@ export const createProfileRoutes = ({ profiles, users }: { profiles: ProfileServ
     summary: "Change one's own profile, or else one's login and e-mail address, which are stored at once",
     mode: 'B',
     access: { capability: 'own_profile', verb: 'w' },
+    within: 'self',
     body: Joi.object<ProfileChanges & OwnAccount>({
       ...profileFields,
       prefs: Joi.object(prefsFields).min(1),

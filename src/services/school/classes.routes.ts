@@ -1,7 +1,7 @@
 import Joi from 'joi';
 import { idParams, schoolDate, uuid } from '../../lib/joi.ts';
-import { created, defineRoute, ok, type RequestContext, type Route, stored } from '../../lib/route.ts';
-import { reaches, reachOf, requireReach } from '../scope.ts';
+import { inReach, reaches, type Within } from '../../lib/reach.ts';
+import { created, defineRoute, ok, type Route, stored } from '../../lib/route.ts';
 import {
   classChanges,
   classSubjectsBody,
@@ -26,6 +26,8 @@ const read = { capability: 'structure', verb: 'r' } as const;
 const write = { capability: 'structure', verb: 'w' } as const;
 type Id = { id: string };
 type None = Record<string, never>;
+
+const classSeen: Within<Id> = { rows: 'classes', id: ({ params }) => params.id };
 
 export interface ClassRoutesDeps {
   school: School;
@@ -72,9 +74,6 @@ export const createClassRoutes = ({
   timetables,
   substitutions,
 }: ClassRoutesDeps): Route[] => {
-  /** @throws NotFoundError for a class outside the caller's scope */
-  const requireClass = async ({ actor, scope }: Pick<RequestContext, 'actor' | 'scope'>, id: string): Promise<void> =>
-    requireReach(await reachOf(actor, scope, school), 'classes', id);
   return [
     defineRoute<None, { academic_year_id?: string }>({
       method: 'GET',
@@ -85,10 +84,10 @@ export const createClassRoutes = ({
       access: read,
       query: Joi.object<{ academic_year_id?: string }>({ academic_year_id: uuid }),
       response: Joi.array().items(classView),
-      async handle({ actor, scope, query }) {
-        const reach = await reachOf(actor, scope, school);
-        const rows = await classes.list(query.academic_year_id);
-        return ok(rows.filter(({ id }) => reaches(reach, 'classes', id)).map(toClass));
+      async handle(context) {
+        const reach = await context.reach();
+        const rows = await classes.list(context.query.academic_year_id);
+        return ok(inReach(reach, 'classes', rows, ({ id }) => id).map(toClass));
       },
     }),
     defineRoute<Id>({
@@ -98,10 +97,10 @@ export const createClassRoutes = ({
       summary: 'One class',
       mode: 'R',
       access: read,
+      within: classSeen,
       params: idParams,
       response: classView,
       async handle(context) {
-        await requireClass(context, context.params.id);
         const row = await classes.get(context.params.id);
         return ok(toClass(row), {}, { etag: row.version });
       },
@@ -144,10 +143,10 @@ export const createClassRoutes = ({
       summary: 'What is taught in a class, and by whom',
       mode: 'R',
       access: read,
+      within: classSeen,
       params: idParams,
       response: Joi.array().items(classSubjectView),
       async handle(context) {
-        await requireClass(context, context.params.id);
         const { version } = await classes.get(context.params.id);
         return ok((await subjects.list(context.params.id)).map(toSubject), {}, { etag: version });
       },
@@ -176,10 +175,10 @@ export const createClassRoutes = ({
       summary: 'The week of a class',
       mode: 'R',
       access: read,
+      within: classSeen,
       params: idParams,
       response: Joi.array().items(slotView),
       async handle(context) {
-        await requireClass(context, context.params.id);
         const { slots, version } = await timetables.get(context.params.id);
         return ok(slots.map(toSlot), {}, { etag: version });
       },
@@ -224,18 +223,18 @@ export const createClassRoutes = ({
       summary: 'Students of a class on a date',
       mode: 'R',
       access: { capability: 'students', verb: 'r' },
+      within: classSeen,
       params: idParams,
       query: Joi.object<{ on?: string }>({ on: schoolDate }),
       response: rosterView,
-      async handle({ actor, scope, params, query }) {
-        const reach = await reachOf(actor, scope, school);
-        requireReach(reach, 'classes', params.id);
+      async handle(context) {
+        const { params, query } = context;
+        const reach = await context.reach();
         const on = query.on ?? (await school.today());
         // Families see their own rows of the class.
         const isLed = reaches(reach, 'ledClasses', params.id);
-        const roster = (await school.roster(params.id, on)).filter(
-          ({ studentId }) => isLed || reach.students.has(studentId),
-        );
+        const whole = await school.roster(params.id, on);
+        const roster = isLed ? whole : inReach(reach, 'students', whole, ({ studentId }) => studentId);
         return ok(
           roster.map(({ studentId, fullName, rollNo }) => ({
             student_id: studentId,

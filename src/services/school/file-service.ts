@@ -10,12 +10,11 @@ import {
 } from '../../errors/catalogue.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { ObjectStore, SignedLink, StoredObject, UploadLink } from '../../stores/objects/object-store.ts';
-import { can } from '../auth/permissions.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
 import type { FileRow, FileStore } from './file-store.ts';
 import { type FilePurpose, HEAD_BYTES, looksLike, MOST_BYTES, TYPES, type UploadPurpose } from './file-types.ts';
 
-type Viewer = Pick<RequestContext, 'actor' | 'now'>;
+type Viewer = Pick<RequestContext, 'actor' | 'now' | 'under'>;
 
 /** Whether somebody besides its owner may have a file: asked of the service whose rows name it. */
 export type FileReaders = Partial<Record<FilePurpose, (viewer: Viewer, fileId: string) => Promise<boolean>>>;
@@ -52,8 +51,11 @@ export class FileService {
   }
 
   /** @throws FileTypeError, FileSizeError; ForbiddenError for imports of somebody who may not import */
-  async create(caller: Caller, { purpose, name, mime, size }: NewFile): Promise<{ file: FileRow; upload: UploadLink }> {
-    if (purpose === 'import' && can(caller.actor, 'users', 'w').length === 0) throw new ForbiddenError();
+  async create(
+    caller: Caller & Pick<RequestContext, 'under'>,
+    { purpose, name, mime, size }: NewFile,
+  ): Promise<{ file: FileRow; upload: UploadLink }> {
+    if (purpose === 'import' && caller.under('users', 'w').scope.length === 0) throw new ForbiddenError();
     if (!TYPES[purpose].has(mime)) {
       const detail = `must be one of ${[...TYPES[purpose]].join(', ')}`;
       throw new FileTypeError({ errors: [{ pointer: '/mime', detail }] });

@@ -1,7 +1,10 @@
+import type { Condition, ScopeRule } from '../../lib/condition.ts';
+import { date, text, uuid } from '../../lib/entity.ts';
+import type { Reach } from '../../lib/reach.ts';
 import type { RequestContext } from '../../lib/route.ts';
-import { type Reach, reachOf } from '../scope.ts';
-import type { School } from './school.ts';
-import type { StudentRow, StudentRows } from './student-store.ts';
+import { type Described, matches } from '../../stores/postgres/conditions.ts';
+import { reachCondition } from '../../stores/postgres/reach-condition.ts';
+import type { StudentRow } from './student-store.ts';
 
 /** Roles whose A holds every field of a student; a storekeeper's holds name and class (DOMAIN §1). */
 const WHOLE_ROLES = ['admin', 'principal', 'accountant'] as const;
@@ -9,38 +12,56 @@ const WHOLE_ROLES = ['admin', 'principal', 'accountant'] as const;
 /** How much of a student somebody sees: everything, what families see, or name and class. */
 export type StudentSight = 'staff' | 'family' | 'narrow';
 
+type ScopedRow = Pick<StudentRow, 'id' | 'classId' | 'status' | 'leftOn'>;
+
+/** Columns of a student's row that decide who reaches it, as the store's statements and rows name them. */
+export const SCOPED_STUDENT: Described = {
+  name: 'student',
+  columns: { id: uuid, classId: uuid, status: text, leftOn: date },
+};
+
+/** By their class today: T and H. */
+const LED: readonly ScopeRule[] = [{ rows: 'ledClasses', column: 'classId' }];
+
+/** By themselves: O and C. Parents keep a student who has left in their money matters and report cards only. */
+const familyOn = (on: string): readonly ScopeRule[] => {
+  const isHere: Condition = {
+    anyOf: [[{ column: 'status', op: 'eq', value: 'active' }], [{ column: 'leftOn', op: 'gte', value: on }]],
+  };
+  return [
+    { rows: 'ownStudents', column: 'id' },
+    { rows: 'children', column: 'id', where: [isHere] },
+  ];
+};
+
 /** Which students a caller may see, and how much of each. */
-export interface StudentReach extends StudentRows {
-  /** How much of a student inside these rows; undefined outside. @param on school date of the row's class */
-  sightOf(row: Pick<StudentRow, 'id' | 'classId' | 'status' | 'leftOn'>, on: string): StudentSight | undefined;
+export interface StudentReach {
+  /** Of rows in reach; undefined where all are. */
+  condition: Condition | undefined;
+  /** How much of a student; undefined outside the reach. */
+  sightOf(row: ScopedRow): StudentSight | undefined;
 }
 
+/** @param on school date of the rows' classes */
 export async function studentReachOf(
-  { actor, scope }: Pick<RequestContext, 'actor' | 'scope'>,
-  school: School,
+  caller: Pick<RequestContext, 'actor' | 'reach' | 'namedReach'>,
+  on: string,
 ): Promise<StudentReach> {
-  const isAll = scope.includes('A');
-  const isWhole = isAll && WHOLE_ROLES.some((role) => actor.roles.includes(role));
-  const reach: Reach = await reachOf(
-    actor,
-    scope.filter((code) => code !== 'A'),
-    school,
-  );
-  const { studentId } = await actor.scopes();
-  const own = studentId !== null && scope.includes('O') ? [studentId] : [];
-  const children = [...reach.students].filter((id) => !own.includes(id));
+  const reach = await caller.reach();
+  const isWhole = reach.all && WHOLE_ROLES.some((role) => caller.actor.roles.includes(role));
+  // Who sees a little of all may see more of some: a storekeeper of its own children.
+  const named = isWhole ? reach : await caller.namedReach();
   return {
-    all: isAll,
-    classes: [...reach.ledClasses],
-    own,
-    children,
-    sightOf({ id, classId, status, leftOn }, on) {
-      if (isWhole || (classId !== null && reach.ledClasses.has(classId))) return 'staff';
-      if (own.includes(id)) return 'family';
-      // Parents keep a student who has left in their money matters and report cards only.
-      const isHere = status === 'active' || (leftOn !== null && leftOn >= on);
-      if (children.includes(id) && isHere) return 'family';
-      return isAll ? 'narrow' : undefined;
+    condition: reachCondition([...LED, ...familyOn(on)], reach),
+    sightOf(row) {
+      if (isWhole || isIn(LED, named, row)) return 'staff';
+      if (isIn(familyOn(on), named, row)) return 'family';
+      return reach.all ? 'narrow' : undefined;
     },
   };
+}
+
+function isIn(rules: readonly ScopeRule[], reach: Reach, row: ScopedRow): boolean {
+  const condition = reachCondition(rules, reach);
+  return condition === undefined || matches(SCOPED_STUDENT, { ...row }, [condition]);
 }

@@ -39,7 +39,7 @@ export interface StudentDetail extends SeenStudent {
   enrolments: EnrolmentRow[];
 }
 
-type Reader = Pick<RequestContext, 'actor' | 'scope'>;
+type Reader = Pick<RequestContext, 'actor' | 'reach' | 'namedReach'>;
 
 const UNIQUES = { students_admission_no_uq: '/admission_no' };
 
@@ -74,12 +74,12 @@ export class StudentService {
   /** Sorted by name, with the class of today. */
   async list(caller: Reader, filter: StudentFilter): Promise<{ items: SeenStudent[]; next?: Position }> {
     const on = await this.#school.today();
-    const reach = await studentReachOf(caller, this.#school);
-    const rows = await this.#store.list(reach, filter, on);
+    const reach = await studentReachOf(caller, on);
+    const rows = await this.#store.list(reach.condition, filter, on);
     const page = rows.slice(0, filter.limit);
     const last = page.at(-1);
     return {
-      items: page.map((student) => ({ student, sight: reach.sightOf(student, on)! })),
+      items: page.map((student) => ({ student, sight: reach.sightOf(student)! })),
       ...(rows.length > page.length && last ? { next: { value: last.sortName, id: last.id } } : {}),
     };
   }
@@ -87,9 +87,9 @@ export class StudentService {
   /** @throws NotFoundError when there is none in the caller's scope */
   async get(caller: Reader, id: string): Promise<StudentDetail> {
     const on = await this.#school.today();
-    const reach = await studentReachOf(caller, this.#school);
+    const reach = await studentReachOf(caller, on);
     const student = await this.#store.find(id, on);
-    const sight = student && reach.sightOf(student, on);
+    const sight = student && reach.sightOf(student);
     if (!student || !sight) throw new NotFoundError();
     if (sight === 'narrow') return { student, sight, guardians: [], enrolments: [] };
     const [guardians, enrolments] = await Promise.all([this.#store.guardians(id), this.#store.enrolments(id)]);
@@ -153,12 +153,7 @@ export class StudentService {
   }
 
   /** @throws NotFoundError, TakenError, HasDataError, StaleVersionError, FileNotReadyError, FileTypeError */
-  async update(
-    caller: Caller & Reader,
-    id: string,
-    changes: Partial<StudentFields>,
-    ifMatch?: number,
-  ): Promise<StudentDetail> {
+  async update(caller: Caller, id: string, changes: Partial<StudentFields>, ifMatch?: number): Promise<StudentDetail> {
     if (changes.photo_file_id) await this.#requirePhoto(caller, changes.photo_file_id);
     const { student, userId } = await this.#writes.run(
       caller,

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
-import type { Position } from '../../stores/postgres/conditions.ts';
+import type { Condition } from '../../lib/condition.ts';
+import { conditionSql, named, type Position } from '../../stores/postgres/conditions.ts';
+import { SCOPED_STUDENT } from './student-scope.ts';
 
 export interface StudentRow {
   id: string;
@@ -47,17 +49,6 @@ export interface GuardianLink {
   isNotified: boolean;
 }
 
-/** Which students somebody may list. */
-export interface StudentRows {
-  all: boolean;
-  /** Members of these classes. */
-  classes: readonly string[];
-  /** These, whatever their status. */
-  own: readonly string[];
-  /** These until they have left. */
-  children: readonly string[];
-}
-
 export interface StudentFilter {
   q?: string;
   class_id?: string;
@@ -93,14 +84,14 @@ export class StudentStore {
     return result.rows[0];
   }
 
-  /** Sorted by name; one row more than the page holds tells that there is another. */
-  async list(rows: StudentRows, filter: StudentFilter, on: string): Promise<StudentRow[]> {
+  /**
+   * Sorted by name; one row more than the page holds tells that there is another.
+   *
+   * @param inReach over `SCOPED_STUDENT`; all students without
+   */
+  async list(inReach: Condition | undefined, filter: StudentFilter, on: string): Promise<StudentRow[]> {
     const { q, class_id, status, limit, after } = filter;
     const where = ['true'];
-    if (!rows.all) {
-      where.push(`(e.class_id = ANY(CAST(:classes AS uuid[])) OR s.id = ANY(CAST(:own AS uuid[]))
-        OR (s.id = ANY(CAST(:children AS uuid[])) AND (s.status = 'active' OR s.left_on >= :on)))`);
-    }
     if (class_id) where.push('e.class_id = :classId');
     if (status) where.push('s.status = :status');
     // A beginning of the name, of a later word in it, or of the admission number.
@@ -113,13 +104,13 @@ export class StudentStore {
         '(lower(s.full_name) COLLATE "C", s.id) > (CAST(:afterName AS text) COLLATE "C", CAST(:afterId AS uuid))',
       );
     const text = likeText(q ?? '');
+    const scope = inReach ? named(conditionSql(SCOPED_STUDENT, inReach), 'scope') : { sql: 'true', bindings: {} };
     const result = await this.#knex.raw(
-      `SELECT ${COLUMNS} ${FROM} WHERE ${where.join(' AND ')} ORDER BY lower(s.full_name) COLLATE "C", s.id LIMIT :limit`,
+      `SELECT * FROM (SELECT ${COLUMNS} ${FROM} WHERE ${where.join(' AND ')}) AS student WHERE ${scope.sql}
+       ORDER BY "sortName" COLLATE "C", id LIMIT :limit`,
       {
+        ...scope.bindings,
         on,
-        classes: rows.classes,
-        own: rows.own,
-        children: rows.children,
         classId: class_id ?? null,
         status: status ?? null,
         start: `${text}%`,

@@ -1,11 +1,10 @@
+import type { Condition } from '../../lib/condition.ts';
 import type { Column, Document, EntityDefinition } from '../../lib/entity.ts';
 
-/** One condition of a list; the database and the overlay of pending writes judge it alike. */
-export interface Condition {
-  column: string;
-  op: 'eq' | 'ne' | 'in' | 'lt' | 'lte' | 'gt' | 'gte' | 'null' | 'notNull';
-  value?: unknown;
-}
+export type { Condition };
+
+/** What conditions are about: an entity, or a table that is none. */
+export type Described = Pick<EntityDefinition, 'name' | 'columns'>;
 
 export interface Sort {
   column: string;
@@ -31,29 +30,49 @@ export interface SqlPart {
   bindings: unknown[];
 }
 
-const columnOf = (entity: EntityDefinition, name: string): Column => {
+const columnOf = (entity: Described, name: string): Column => {
   const column = entity.columns[name];
   if (!column) throw new Error(`${entity.name} has no column ${name}`);
   return column;
 };
 
-export function conditionSql(entity: EntityDefinition, { column: name, op, value }: Condition): SqlPart {
+export function conditionSql(entity: Described, condition: Condition): SqlPart {
+  if ('anyOf' in condition) {
+    const groups = condition.anyOf.map((group) =>
+      joinSql(
+        group.map((one) => conditionSql(entity, one)),
+        ' AND ',
+      ),
+    );
+    return groups.length === 0 ? { sql: 'false', bindings: [] } : joinSql(groups, ' OR ');
+  }
+  const { column: name, op, value } = condition;
   const column = columnOf(entity, name);
   if (op === 'null' || op === 'notNull')
     return { sql: `"${name}" IS ${op === 'null' ? '' : 'NOT '}NULL`, bindings: [] };
-  if (op === 'in') return { sql: `"${name}" = ANY(?::${castOf(column)}[])`, bindings: [value] };
-  return { sql: `"${name}"${collate(column)} ${OPERATORS[op]} ?::${castOf(column)}`, bindings: [value] };
+  if (op === 'in') return { sql: `"${name}" = ANY(CAST(? AS ${castOf(column)}[]))`, bindings: [value] };
+  return { sql: `"${name}"${collate(column)} ${OPERATORS[op]} CAST(? AS ${castOf(column)})`, bindings: [value] };
 }
 
-export const orderSql = (entity: EntityDefinition, { column: name, direction }: Sort): string =>
+const joinSql = (parts: readonly SqlPart[], word: string): SqlPart => ({
+  sql: `(${parts.map(({ sql }) => sql).join(word)})`,
+  bindings: parts.flatMap(({ bindings }) => bindings),
+});
+
+/** A part whose bindings have names, for statements that name theirs. */
+export function named({ sql, bindings }: SqlPart, prefix: string): { sql: string; bindings: Record<string, unknown> } {
+  let next = 0;
+  return {
+    sql: sql.replaceAll('?', () => `:${prefix}${next++}`),
+    bindings: Object.fromEntries(bindings.map((value, place) => [`${prefix}${place}`, value])),
+  };
+}
+
+export const orderSql = (entity: Described, { column: name, direction }: Sort): string =>
   `"${name}"${collate(columnOf(entity, name))} ${direction}, "id" ${direction}`;
 
 /** Rows behind a position. Nulls are larger than all values, so they come last, or first when descending. */
-export function afterSql(
-  entity: EntityDefinition,
-  { column: name, direction }: Sort,
-  { value, id }: Position,
-): SqlPart {
+export function afterSql(entity: Described, { column: name, direction }: Sort, { value, id }: Position): SqlPart {
   const column = columnOf(entity, name);
   const operator = direction === 'asc' ? '>' : '<';
   if (value === null || value === undefined) {
@@ -73,10 +92,12 @@ export function compareValues(column: Column, a: unknown, b: unknown): number {
   return a < b ? -1 : 1;
 }
 
-export const matches = (entity: EntityDefinition, document: Document, conditions: readonly Condition[]): boolean =>
+export const matches = (entity: Described, document: Document, conditions: readonly Condition[]): boolean =>
   conditions.every((condition) => holds(entity, document, condition));
 
-function holds(entity: EntityDefinition, document: Document, { column: name, op, value }: Condition): boolean {
+function holds(entity: Described, document: Document, condition: Condition): boolean {
+  if ('anyOf' in condition) return condition.anyOf.some((group) => matches(entity, document, group));
+  const { column: name, op, value } = condition;
   const own = document[name] ?? null;
   if (op === 'null') return own === null;
   if (op === 'notNull') return own !== null;
@@ -101,12 +122,12 @@ function holds(entity: EntityDefinition, document: Document, { column: name, op,
 }
 
 /** Order of two documents in a list: the sort column, then the id. */
-export function compareDocuments(entity: EntityDefinition, sort: Sort, a: Document, b: Document): number {
+export function compareDocuments(entity: Described, sort: Sort, a: Document, b: Document): number {
   const order =
     compareValues(columnOf(entity, sort.column), a[sort.column], b[sort.column]) ||
     compareValues({ type: 'uuid' }, a.id, b.id);
   return sort.direction === 'asc' ? order : -order;
 }
 
-export const isAfter = (entity: EntityDefinition, sort: Sort, document: Document, after: Position): boolean =>
+export const isAfter = (entity: Described, sort: Sort, document: Document, after: Position): boolean =>
   compareDocuments(entity, sort, document, { [sort.column]: after.value, id: after.id }) > 0;

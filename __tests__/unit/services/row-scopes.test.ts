@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ScopeCode, Scopes } from '../../../src/lib/actor.ts';
+import { EVERYTHING, NAMED_ROWS, type ReachSource, reaches, requireReach, withParent } from '../../../src/lib/reach.ts';
+import { createRowScopes } from '../../../src/services/auth/row-scopes.ts';
 import type { ClassSubject } from '../../../src/services/school/school.ts';
-import { reaches, reachOf, requireReach } from '../../../src/services/scope.ts';
 
 const classSubject = (id: string, classId: string): ClassSubject => ({
   id,
@@ -13,6 +14,7 @@ const classSubject = (id: string, classId: string): ClassSubject => ({
 });
 const school = {
   today: async () => '2025-09-10',
+  classOf: async (studentId: string) => (studentId === 'child' ? 'c3' : undefined),
   classSubjects: async () => [
     classSubject('cs1', 'c1'),
     classSubject('cs2', 'c1'),
@@ -35,7 +37,8 @@ const scopes: Scopes = {
     { studentId: 'former', name: '', class: null, canPay: false },
   ],
 };
-const reachIn = (...codes: ScopeCode[]) => reachOf({ scopes: async () => scopes }, codes, school);
+const actorWith = (own: Scopes) => ({ userId: 'user', scopes: async () => own });
+const reachIn = (...codes: ScopeCode[]) => createRowScopes({ school, sources: [] }).reachOf(actorWith(scopes), codes);
 const members = async (...codes: ScopeCode[]) => {
   const { all: _, ...sets } = await reachIn(...codes);
   return Object.fromEntries(Object.entries(sets).map(([name, ids]) => [name, [...ids].sort()]));
@@ -67,7 +70,7 @@ describe('row scopes', () => {
       substitutions: [{ classId: 'c3', className: '', onDate }],
     });
     const reachOn = (onDate: string, ...codes: ScopeCode[]) =>
-      reachOf({ scopes: async () => covering(onDate) }, codes, school);
+      createRowScopes({ school, sources: [] }).reachOf(actorWith(covering(onDate)), codes);
     const today = await reachOn('2025-09-10', 'T', 'H');
     expect([...today.taught].sort()).toEqual(['cs1', 'cs4']);
     expect([...today.homerooms].sort()).toEqual(['c2', 'c3']);
@@ -82,7 +85,10 @@ describe('row scopes', () => {
 
   it('C reaches the children, and of their class only what concerns them', async () => {
     expect(await members('C')).toMatchObject({
+      children: ['child', 'former'],
       students: ['child', 'former'],
+      ownStudents: [],
+      users: [],
       followedClasses: ['c3'],
       classSubjects: ['cs4'],
       ledClasses: [],
@@ -98,8 +104,61 @@ describe('row scopes', () => {
     expect(() => requireReach(reach, 'homerooms', 'c1')).toThrow(expect.objectContaining({ status: 404 }));
   });
 
-  it('A reaches everything', async () => {
-    const reach = await reachIn('A', 'C');
+  it('O reaches the caller: its user id, and as a student itself and its class', async () => {
+    const student: Scopes = { ...scopes, studentId: 'me', ownClass: { id: 'c1', name: '', rollNo: 1 } };
+    const reach = await createRowScopes({ school, sources: [] }).reachOf(actorWith(student), ['O']);
+    expect([...reach.users]).toEqual(['user']);
+    expect([...reach.ownStudents]).toEqual(['me']);
+    expect([...reach.students]).toEqual(['me']);
+    expect([...reach.children]).toEqual([]);
+    expect([...reach.classSubjects].sort()).toEqual(['cs1', 'cs2']);
+  });
+
+  it('A reaches everything, without a look at whom it is given to', async () => {
+    const nobody = {
+      userId: 'user',
+      scopes: async (): Promise<Scopes> => {
+        throw new Error('asked');
+      },
+    };
+    const reach = await createRowScopes({ school, sources: [] }).reachOf(nobody, ['A', 'C']);
+    expect(reach).toBe(EVERYTHING);
     expect(() => requireReach(reach, 'students', 'anybody')).not.toThrow();
+  });
+
+  it('R reaches nothing until a service says what', async () => {
+    const { all, parents, ...rows } = await reachIn('R');
+    expect(all).toBe(false);
+    for (const ids of [parents, ...Object.values(rows)]) expect(ids.size).toBe(0);
+    expect(NAMED_ROWS).toContain('routes');
+  });
+
+  it('a source adds its rows to the scope that it is for, and to no other', async () => {
+    const riders: ReachSource = {
+      scope: 'R',
+      load: async ({ userId }) => ({ routes: [`route of ${userId}`], students: ['rider'] }),
+    };
+    const { reachOf } = createRowScopes({ school, sources: [riders] });
+    const driver = await reachOf(actorWith(scopes), ['R']);
+    expect([...driver.routes]).toEqual(['route of user']);
+    expect([...driver.students]).toEqual(['rider']);
+    const both = await reachOf(actorWith(scopes), ['C', 'R']);
+    expect([...both.students].sort()).toEqual(['child', 'former', 'rider']);
+    expect((await reachOf(actorWith(scopes), ['C'])).routes.size).toBe(0);
+  });
+
+  it('tells the class that a student is in today', async () => {
+    const { classOf } = createRowScopes({ school, sources: [] });
+    expect(await classOf('child')).toBe('c3');
+    expect(await classOf('former')).toBeUndefined();
+  });
+
+  it('what belongs to a row that was read in reach is reached by that row alone', async () => {
+    const reach = await reachIn('T');
+    const wider = withParent(reach, 'h1');
+    expect(reaches(wider, 'parents', 'h1')).toBe(true);
+    expect(reaches(wider, 'parents', 'h2')).toBe(false);
+    expect(reaches(reach, 'parents', 'h1')).toBe(false);
+    expect(withParent(EVERYTHING, 'h1')).toBe(EVERYTHING);
   });
 });

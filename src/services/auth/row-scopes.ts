@@ -1,0 +1,108 @@
+import type { ScopeCode, Scopes } from '../../lib/actor.ts';
+import {
+  EVERYTHING,
+  NAMED_ROWS,
+  type NamedRows,
+  type Reach,
+  type Reaching,
+  type ReachSource,
+  type RowScopes,
+} from '../../lib/reach.ts';
+import type { School } from '../school/school.ts';
+
+const ALL = Promise.resolve(EVERYTHING);
+
+type Rows = Record<NamedRows, Set<string>>;
+
+/**
+ * Turns scopes into rows (DOMAIN §1): the one place that knows what T, H, O and C mean. R means what the sources say.
+ *
+ * @param sources of services whose rows a scope covers and a login's own scopes do not name
+ */
+export function createRowScopes({
+  school,
+  sources,
+}: {
+  school: Pick<School, 'classSubjects' | 'classOf' | 'today'>;
+  sources: readonly ReachSource[];
+}): RowScopes {
+  async function limited(actor: Reaching, scope: readonly ScopeCode[]): Promise<Reach> {
+    const rows = {} as Rows;
+    for (const name of NAMED_ROWS) rows[name] = new Set();
+    const scopes = await actor.scopes();
+    addOwn(rows, scope, actor.userId, scopes);
+    if (scopes.substitutions && scopes.substitutions.length > 0) await addCovered(rows, scope, scopes.substitutions);
+    for (const source of sources) if (scope.includes(source.scope)) add(rows, await source.load(actor));
+    return joined(rows);
+  }
+
+  /** A substitute holds T and H of the class on its day. */
+  async function addCovered(
+    { homerooms, taught, taughtClasses }: Rows,
+    scope: readonly ScopeCode[],
+    substitutions: NonNullable<Scopes['substitutions']>,
+  ): Promise<void> {
+    const today = await school.today();
+    const covered = new Set(substitutions.filter(({ onDate }) => onDate === today).map(({ classId }) => classId));
+    if (scope.includes('H')) for (const id of covered) homerooms.add(id);
+    if (!scope.includes('T') || covered.size === 0) return;
+    for (const id of covered) taughtClasses.add(id);
+    for (const { id, classId } of await school.classSubjects()) if (covered.has(classId)) taught.add(id);
+  }
+
+  async function joined(rows: Rows): Promise<Reach> {
+    const { taught, taughtClasses, homerooms, ownStudents, children, students, followedClasses } = rows;
+    const ledClasses = union(taughtClasses, homerooms);
+    const whole = union(homerooms, followedClasses);
+    let classSubjects = taught;
+    if (whole.size > 0) {
+      classSubjects = new Set(taught);
+      for (const { id, classId } of await school.classSubjects()) if (whole.has(classId)) classSubjects.add(id);
+    }
+    return {
+      all: false,
+      ...rows,
+      students: union(union(ownStudents, children), students),
+      ledClasses,
+      classes: union(ledClasses, followedClasses),
+      classSubjects,
+      parents: EVERYTHING.parents,
+    };
+  }
+
+  return {
+    reachOf: (actor, scope) => (scope.includes('A') ? ALL : limited(actor, scope)),
+    classOf: async (studentId) => school.classOf(studentId, await school.today()),
+  };
+}
+
+function addOwn(rows: Rows, scope: readonly ScopeCode[], userId: string, scopes: Scopes): void {
+  if (scope.includes('T')) {
+    for (const { classSubjectId, classId } of scopes.teaches) {
+      rows.taught.add(classSubjectId);
+      rows.taughtClasses.add(classId);
+    }
+  }
+  if (scope.includes('H')) for (const { id } of scopes.homerooms) rows.homerooms.add(id);
+  if (scope.includes('O')) {
+    rows.users.add(userId);
+    if (scopes.studentId) rows.ownStudents.add(scopes.studentId);
+    if (scopes.ownClass) rows.followedClasses.add(scopes.ownClass.id);
+  }
+  if (scope.includes('C')) {
+    for (const child of scopes.children) {
+      rows.children.add(child.studentId);
+      if (child.class) rows.followedClasses.add(child.class.id);
+    }
+  }
+}
+
+/** No copy where one is empty: this runs with most requests. */
+function union(a: Set<string>, b: Set<string>): Set<string> {
+  if (b.size === 0) return a;
+  return a.size === 0 ? b : new Set([...a, ...b]);
+}
+
+function add(rows: Rows, more: Partial<Record<NamedRows, Iterable<string>>>): void {
+  for (const [name, ids] of Object.entries(more)) for (const id of ids) rows[name as NamedRows].add(id);
+}
