@@ -113,6 +113,7 @@ export const rollEntity = defineEntity({
     },
   },
   relations: ['club_id'],
+  scope: [{ rows: 'classes', column: 'club_id' }],
   shape: 1,
   examples: [{ fields: [{ note: 'came late, bus was delayed' }] }],
 });

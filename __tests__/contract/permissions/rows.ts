@@ -14,3 +14,15 @@ export async function makeEvent(admin: Call, classId: string): Promise<string> {
   if (status !== 201) throw new Error(`event for ${classId}: ${JSON.stringify(body)}`);
   return body.data.event.id;
 }
+
+export const homeworkBody = (classSubjectId: string) => ({
+  class_subject_ids: [classSubjectId],
+  title: 'Permissions',
+  due_at: `${TODAY}T18:00:00Z`,
+});
+
+export async function makeHomework(teacher: Call, classSubjectId: string): Promise<string> {
+  const { status, body } = await teacher('POST', '/homework', { body: homeworkBody(classSubjectId) });
+  if (status !== 202) throw new Error(`homework of ${classSubjectId}: ${JSON.stringify(body)}`);
+  return body.data.id;
+}

@@ -1,7 +1,7 @@
 import type { Role } from '../../../src/lib/actor.ts';
 import type { Call } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
-import { eventBody, makeEvent } from './rows.ts';
+import { eventBody, homeworkBody, makeEvent, makeHomework } from './rows.ts';
 import type { World } from './worlds.ts';
 
 /** How to ask a route about the rows of a world. */
@@ -102,20 +102,16 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     path: ({ classId }) => `/homework?class_id=${classId}&limit=100`,
     lists: ({ homeworkId }) => homeworkId,
   },
-  'POST /homework': {
-    path: () => '/homework',
-    body: ({ classSubjectId }) => ({
-      class_subject_ids: [classSubjectId],
-      title: 'Permissions',
-      due_at: `${TODAY}T18:00:00Z`,
-    }),
-  },
+  'POST /homework': { path: () => '/homework', body: ({ classSubjectId }) => homeworkBody(classSubjectId) },
   'GET /homework/:id': { path: ({ homeworkId }) => `/homework/${homeworkId}` },
   'PATCH /homework/:id': { path: ({ homeworkId }) => `/homework/${homeworkId}`, body: () => ({ title: 'Changed' }) },
-  'DELETE /homework/:id': { path: ({ homeworkId }) => `/homework/${homeworkId}` },
+  'DELETE /homework/:id': {
+    make: (admin, { classSubjectId }) => makeHomework(admin, classSubjectId),
+    path: (_world, id) => `/homework/${id}`,
+  },
   'PUT /homework/:id/submission': {
     path: ({ homeworkId }) => `/homework/${homeworkId}/submission`,
-    body: () => ({ body: 'An answer' }),
+    body: () => ({ body: 'An answer', final: true }),
   },
   'GET /homework/:id/submission': {
     path: ({ homeworkId, studentId }) => `/homework/${homeworkId}/submission?student_id=${studentId}`,

@@ -1,8 +1,7 @@
 import type { Role } from '../../../src/lib/actor.ts';
 import { namedId } from '../../../src/lib/ids.ts';
 import type { SchoolHarness } from '../../support/harness.ts';
-import { TODAY } from '../../support/template.ts';
-import { makeEvent } from './rows.ts';
+import { makeEvent, makeHomework } from './rows.ts';
 
 /** Rows that belong together: a class, what is taught in it, one of its students, a homework and what the student hands in. */
 export interface World {
@@ -40,15 +39,11 @@ async function addHomework(
   by: { teacher: string; student: string },
   classSubjectId: string,
 ): Promise<string> {
-  const given = await school.as(by.teacher)('POST', '/homework', {
-    body: { class_subject_ids: [classSubjectId], title: 'Permissions', due_at: `${TODAY}T18:00:00Z` },
-  });
-  const id = given.body.data?.id;
-  const handedIn = await school.as(by.student)('PUT', `/homework/${id}/submission`, {
+  const id = await makeHomework(school.as(by.teacher), classSubjectId);
+  const { status, body } = await school.as(by.student)('PUT', `/homework/${id}/submission`, {
     body: { body: 'An answer', final: true },
   });
-  for (const { status, body } of [given, handedIn])
-    if (status !== 202) throw new Error(`homework of ${by.student}: ${JSON.stringify(body)}`);
+  if (status !== 202) throw new Error(`homework of ${by.student}: ${JSON.stringify(body)}`);
   return id;
 }
 
