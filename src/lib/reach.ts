@@ -1,4 +1,3 @@
-import { NotFoundError } from '../errors/catalogue.ts';
 import type { Actor, ScopeCode } from './actor.ts';
 
 /** Rows that scopes name by themselves; services may add to them (`ReachSource`). */
@@ -42,7 +41,8 @@ export type Reach = { readonly all: boolean } & { readonly [K in ReachKind]: Rea
 
 const NONE: ReadonlySet<string> = new Set();
 
-const NOTHING: Reach = Object.freeze({
+/** Where no permission is asked for. */
+export const NOTHING: Reach = Object.freeze({
   all: false,
   taught: NONE,
   taughtClasses: NONE,
@@ -73,11 +73,6 @@ export const withParent = (reach: Reach, id: string): Reach =>
   reach.all ? reach : { ...reach, parents: new Set([...reach.parents, id]) };
 
 export const reaches = (reach: Reach, rows: ReachKind, id: string): boolean => reach.all || reach[rows].has(id);
-
-/** @throws NotFoundError: rows outside the caller's scope do not exist for it */
-export function requireReach(reach: Reach, rows: ReachKind, id: string): void {
-  if (!reaches(reach, rows, id)) throw new NotFoundError();
-}
 
 /** The part of a list that is in reach: for lists which are kept once for everybody, and cut for each. */
 export const inReach = <T>(reach: Reach, rows: ReachKind, all: readonly T[], idOf: (row: T) => string): readonly T[] =>

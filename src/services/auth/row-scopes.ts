@@ -3,6 +3,7 @@ import {
   EVERYTHING,
   NAMED_ROWS,
   type NamedRows,
+  NOTHING,
   type Reach,
   type Reaching,
   type ReachSource,
@@ -11,6 +12,7 @@ import {
 import type { School } from '../school/school.ts';
 
 const ALL = Promise.resolve(EVERYTHING);
+const NONE = Promise.resolve(NOTHING);
 
 type Rows = Record<NamedRows, Set<string>>;
 
@@ -66,12 +68,15 @@ export function createRowScopes({
       ledClasses,
       classes: union(ledClasses, followedClasses),
       classSubjects,
-      parents: EVERYTHING.parents,
+      parents: NOTHING.parents,
     };
   }
 
   return {
-    reachOf: (actor, scope) => (scope.includes('A') ? ALL : limited(actor, scope)),
+    reachOf(actor, scope) {
+      if (scope.includes('A')) return ALL;
+      return scope.length === 0 ? NONE : limited(actor, scope);
+    },
     classOf: async (studentId) => school.classOf(studentId, await school.today()),
   };
 }

@@ -1,6 +1,5 @@
 import type { Condition, ScopeRule } from '../../lib/condition.ts';
 import { date, text, uuid } from '../../lib/entity.ts';
-import type { Reach } from '../../lib/reach.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import { type Described, matches } from '../../stores/postgres/conditions.ts';
 import { reachCondition } from '../../stores/postgres/reach-condition.ts';
@@ -51,17 +50,17 @@ export async function studentReachOf(
   const isWhole = reach.all && WHOLE_ROLES.some((role) => caller.actor.roles.includes(role));
   // Who sees a little of all may see more of some: a storekeeper of its own children.
   const named = isWhole ? reach : await caller.namedReach();
+  const family = familyOn(on);
+  const [led, related] = [reachCondition(LED, named), reachCondition(family, named)];
   return {
-    condition: reachCondition([...LED, ...familyOn(on)], reach),
+    condition: reachCondition([...LED, ...family], reach),
     sightOf(row) {
-      if (isWhole || isIn(LED, named, row)) return 'staff';
-      if (isIn(familyOn(on), named, row)) return 'family';
+      if (holds(led, row)) return 'staff';
+      if (holds(related, row)) return 'family';
       return reach.all ? 'narrow' : undefined;
     },
   };
 }
 
-function isIn(rules: readonly ScopeRule[], reach: Reach, row: ScopedRow): boolean {
-  const condition = reachCondition(rules, reach);
-  return condition === undefined || matches(SCOPED_STUDENT, { ...row }, [condition]);
-}
+const holds = (condition: Condition | undefined, row: ScopedRow): boolean =>
+  condition === undefined || matches(SCOPED_STUDENT, { ...row }, [condition]);
