@@ -30,6 +30,8 @@ const DASHBOARD_SECONDS = 60;
 /** A card that takes longer is left out, so that a slow source slows nobody else down. */
 const CARD_MS = 1_500;
 
+type TouchesOf = (event: DomainEvent) => readonly Touch[] | Promise<readonly Touch[]>;
+
 interface DashboardDeps {
   cards: readonly AnyCard[];
   touches: Touches;
@@ -43,9 +45,18 @@ interface DashboardDeps {
 /** Runs the cards that services declare, side by side, and keeps what they say for a minute (DB1). */
 export class DashboardService {
   readonly #deps: DashboardDeps;
+  /** What each event makes stale, by its name. */
+  readonly #touchesOf = new Map<EventName, TouchesOf[]>();
 
   constructor(deps: DashboardDeps) {
     this.#deps = deps;
+    for (const { touches = {} } of deps.cards) {
+      for (const [name, touchesOf] of Object.entries(touches) as [EventName, TouchesOf][]) {
+        const others = this.#touchesOf.get(name) ?? [];
+        // Cards of one service mostly share theirs.
+        if (!others.includes(touchesOf)) this.#touchesOf.set(name, [...others, touchesOf]);
+      }
+    }
   }
 
   /** The same dashboards kept elsewhere: a measurement has a cache whose time it sets. */
@@ -104,13 +115,13 @@ export class DashboardService {
 
   /** What makes kept dashboards stale: run at once for one's own buffered writes, and by the workers for everything. */
   get consumer(): EventConsumer {
-    const on = new Set(this.#deps.cards.flatMap(({ touches }) => Object.keys(touches ?? {}) as EventName[]));
-    return { name: 'dashboard', service: 'dashboard', on: [...on], handle: (event) => this.handle(event) };
+    const on = [...this.#touchesOf.keys()];
+    return { name: 'dashboard', service: 'dashboard', on, handle: (event) => this.handle(event) };
   }
 
   async handle(event: DomainEvent): Promise<void> {
-    const touched = this.#deps.cards.map(({ touches }) => touches?.[event.name]?.(event) ?? []);
-    await this.#deps.touches.add((await Promise.all(touched)).flat());
+    const touched = await Promise.all((this.#touchesOf.get(event.name) ?? []).map((touchesOf) => touchesOf(event)));
+    await this.#deps.touches.add(touched.flat());
   }
 
   /** For a writer that waits: a mark that cannot be set leaves a dashboard stale for a minute, and fails nobody's write. */
