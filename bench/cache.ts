@@ -113,13 +113,14 @@ const { dashboards, leaderboards } = dashboard;
 const touches = new Touches(engine);
 const everybody = (
   await knex.raw(
-    `SELECT e.student_id AS id, e.class_id AS "classId" FROM enrollments e WHERE e.ends_on IS NULL ORDER BY md5(e.student_id::text)`,
+    `SELECT e.student_id AS id, e.class_id AS "classId", s.user_id AS "userId" FROM enrollments e
+     JOIN students s ON s.id = e.student_id WHERE e.ends_on IS NULL ORDER BY md5(e.student_id::text)`,
   )
-).rows as { id: string; classId: string }[];
+).rows as { id: string; classId: string; userId: string }[];
 const students = everybody.slice(0, STUDENTS);
 const classes = [...new Set(everybody.map(({ classId }) => classId))];
 const at = <T>(list: readonly T[], index: number): T => list[index % list.length]!;
-const byCache = (index: number) => dashboards.cardsOfStudent(at(students, index).id, NOW);
+const byCache = (index: number) => dashboards.cardsOfStudent(at(students, index).id, NOW, at(students, index).userId);
 const board = (index: number) =>
   leaderboards.of(at(classes, index), at(PERIODS, Math.floor(index / classes.length)), TODAY);
 const boardBySql = (index: number) =>
@@ -172,7 +173,10 @@ async function simulate(): Promise<{ reads: number; hits: number; dashboardReads
         const { id, classId } = everybody[pick()]!;
         await touches.add([`student:${id}`, `class:${classId}`]);
       }
-      await timed(reads, () => simulated.cardsOfStudent(everybody[pick()]!.id, new Date(nowMs)));
+      await timed(reads, () => {
+        const { id, userId } = everybody[pick()]!;
+        return simulated.cardsOfStudent(id, new Date(nowMs), userId);
+      });
     }
     nowMs += 3_600_000;
   }

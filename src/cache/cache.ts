@@ -6,6 +6,8 @@ export interface CacheSpec<T> {
   name: string;
   /** The cache's own unless given. */
   ttlSeconds?: number;
+  /** Seconds from now on after which an answer is another, whatever its TTL; 0 or less: it is not kept. */
+  mostSeconds?: (value: T) => number;
   /** Beyond its freshness, served only when the loader fails. */
   staleSeconds?: number;
   /**
@@ -184,12 +186,14 @@ export class Cache {
 
   async #loadAndStore<T>(
     key: string,
-    { ttlSeconds = this.#ttlSeconds, staleSeconds = 0, isKept, load }: CacheSpec<T>,
+    { ttlSeconds = this.#ttlSeconds, mostSeconds, staleSeconds = 0, isKept, load }: CacheSpec<T>,
     stamp: Stamp | undefined,
   ): Promise<T> {
     const value = await load();
     if (stamp === undefined || !this.#mayStore() || isKept?.(value) === false) return value;
-    const ttl = ttlSeconds * (1 - JITTER + Math.random() * 2 * JITTER);
+    const most = mostSeconds?.(value) ?? Number.POSITIVE_INFINITY;
+    if (most <= 0) return value;
+    const ttl = Math.min(ttlSeconds * (1 - JITTER + Math.random() * 2 * JITTER), most);
     const content = JSON.stringify({ value, freshUntilMs: this.#nowMs() + ttl * 1000, stamp } satisfies Kept<T>);
     const lifeSeconds = Math.min(Math.ceil(ttl + staleSeconds), LONGEST_SECONDS);
     // A cache that cannot be written slows reads down; it must not fail them.

@@ -114,6 +114,9 @@ export function createServices(deps: ServiceDeps): Services {
       ...createAttendanceCards({ marks, school }),
       ...createHomeworkCards({ buffer, cache, reader, store: homeworkStore, school }),
       createFlushCard({ buffer }),
+      ...core.cards,
+      ...calendar.cards,
+      ...told.cards,
     ],
   });
   return {

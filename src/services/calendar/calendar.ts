@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { Engine } from '../../engine.ts';
+import type { AnyCard } from '../../lib/cards.ts';
 import type { Route } from '../../lib/route.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { SheetVoiding } from '../attendance/sheet-voiding.ts';
@@ -7,6 +8,7 @@ import type { AuthStore } from '../auth/auth-store.ts';
 import type { School } from '../school/school.ts';
 import type { WriteThrough } from '../write-through.ts';
 import { createCalendarRoutes } from './calendar.routes.ts';
+import { createCalendarCard } from './calendar-card.ts';
 import { CalendarChanges } from './calendar-changes.ts';
 import { CalendarReader } from './calendar-reader.ts';
 import { CalendarStore } from './calendar-store.ts';
@@ -30,7 +32,7 @@ export interface CalendarDeps {
 }
 
 /** Puts the calendar service together. */
-export function createCalendar(deps: CalendarDeps): { routes: Route[] } {
+export function createCalendar(deps: CalendarDeps): { routes: Route[]; cards: AnyCard[] } {
   const { engine, knex, school, authStore, activity, writeThrough, secrets } = deps;
   const { buffer, writer, reader, barrier, cache } = engine;
   const store = new CalendarStore(knex);
@@ -47,9 +49,11 @@ export function createCalendar(deps: CalendarDeps): { routes: Route[] } {
     tokens: new FeedTokens(secrets),
     findScopes: (userId, on) => authStore.findScopes(userId, on),
   });
+  const calendar = new CalendarReader({ months, school });
   return {
+    cards: [createCalendarCard({ reader: calendar, school })],
     routes: [
-      ...createCalendarRoutes({ reader: new CalendarReader({ months, school }), feeds, school }),
+      ...createCalendarRoutes({ reader: calendar, feeds, school }),
       ...createEventRoutes({ events, rsvps, school }),
     ],
   };

@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import type { Engine } from '../../engine.ts';
+import type { AnyCard } from '../../lib/cards.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Route } from '../../lib/route.ts';
@@ -15,6 +16,7 @@ import { NotificationService } from './notification-service.ts';
 import { NotificationStore } from './notification-store.ts';
 import { createTopics } from './notification-topics.ts';
 import { createNotificationRoutes } from './notifications.routes.ts';
+import { createUnreadCard } from './unread-card.ts';
 
 export interface NotificationDeps {
   engine: Engine;
@@ -33,6 +35,7 @@ export interface NotificationDeps {
 export function createNotifications({ engine, db, authStore, mailer, activity, ...deps }: NotificationDeps): {
   routes: Route[];
   consumers: EventConsumer[];
+  cards: AnyCard[];
   notifications: NotificationService;
 } {
   const { buffer, writer, cache, queues, userStreams } = engine;
@@ -52,6 +55,7 @@ export function createNotifications({ engine, db, authStore, mailer, activity, .
   }).addTopics(createTopics({ ...deps, store }));
   return {
     notifications,
+    cards: [createUnreadCard({ notifications })],
     routes: createNotificationRoutes({ notifications }),
     consumers: createNotificationConsumers({ notifications, school, clock }),
   };
