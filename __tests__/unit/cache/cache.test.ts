@@ -53,6 +53,20 @@ describe('cache', () => {
     expect(other).toEqual({ value: { deep: [1, null, 'ä'] }, source: 'cache' });
   });
 
+  it('keeps an answer no longer than it says it holds', async () => {
+    let nowMs = Date.now();
+    const timed = new Cache({ redis, keyOf, ttlSeconds: DEFAULT_SECONDS, nowMs: () => nowMs });
+    let calls = 0;
+    const look = (seconds: number) =>
+      timed.get({ name: 'holds', mostSeconds: () => seconds, load: async () => ++calls }).then(({ value }) => value);
+    expect(await look(0)).toBe(1);
+    expect(await look(30)).toBe(2);
+    nowMs += 29_999;
+    expect(await look(30)).toBe(2);
+    nowMs += 1;
+    expect(await look(30)).toBe(3);
+  });
+
   it('does not keep an answer that was loaded before a drop', async () => {
     const { load, started, answer } = gate<string>();
     const reading = cache.get({ name: 'dropped', ttlSeconds: 60, load });
