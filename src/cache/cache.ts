@@ -1,4 +1,5 @@
 import type { ChainableCommander, Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 
 /** One cached answer: what it is, how long it is fresh, and how long it may stand in when its source is down. */
 export interface CacheSpec<T> {
@@ -17,6 +18,11 @@ export interface CacheSpec<T> {
   stamp?: number | (() => Promise<string | undefined>);
   /** Name that drops this answer together with others, in place of its own. */
   group?: string;
+  /**
+   * Large, and wanted all the time by everybody: the process keeps it as it is parsed, too, and asks Redis only whether it still
+   * holds. Nobody may change it.
+   */
+  isShared?: boolean;
   /** Whether an answer may be kept; any unless told. */
   isKept?: (value: T) => boolean;
   load: () => Promise<T>;
@@ -46,6 +52,8 @@ const LOADER_SECONDS = 3_600;
 /** Time between a fence and the commit of what it was put up for, by far: several statements at their time limit. */
 const FENCE_SECONDS = 300;
 const JITTER = 0.1;
+/** Shared answers that a process keeps. */
+const MOST_SHARED = 50;
 
 /**
  * Read cache in Redis: one loader a key and process, spread expiry, no answer from before a drop.
@@ -59,6 +67,7 @@ export class Cache {
   readonly #answers: Redis;
   readonly #keyOf: (name: string) => string;
   readonly #ttlSeconds: number;
+  readonly #shared = new LRUCache<string, Kept<unknown>>({ max: MOST_SHARED });
   readonly #loading = new Map<string, Promise<unknown>>();
   readonly #observe: (name: string, isHit: boolean) => void;
   readonly #mayStore: () => boolean;
@@ -89,16 +98,24 @@ export class Cache {
   /** @throws what the loader throws, when no stale answer is left */
   async get<T>(spec: CacheSpec<T>): Promise<Cached<T>> {
     const key = this.#keyOf(spec.name);
+    const shared = spec.isShared ? (this.#shared.get(key) as Kept<T> | undefined) : undefined;
     // Undefined: that Redis is away.
     const [content, stamp] = await Promise.all([
-      this.#answers.get(key).catch(() => undefined),
+      shared ? null : this.#answers.get(key).catch(() => undefined),
       this.#stampOf(spec, key),
     ]);
-    const kept = content ? (JSON.parse(content) as Kept<T>) : undefined;
+    const kept = shared ?? (content ? (JSON.parse(content) as Kept<T>) : undefined);
+    if (shared && (shared.stamp !== stamp || shared.freshUntilMs <= this.#nowMs())) {
+      this.#shared.delete(key);
+      return this.get(spec);
+    }
     const found = kept && kept.stamp === stamp ? kept : undefined;
     const isFresh = found !== undefined && found.freshUntilMs > this.#nowMs();
     this.#observe(spec.name, isFresh);
-    if (isFresh) return { value: found.value, source: 'cache' };
+    if (isFresh) {
+      if (spec.isShared) this.#shared.set(key, found);
+      return { value: found.value, source: 'cache' };
+    }
     try {
       const isAway = content === undefined;
       return { value: await this.#load(key, spec, isAway ? undefined : stamp), source: 'loader' };

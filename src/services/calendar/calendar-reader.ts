@@ -16,7 +16,7 @@ export interface ShownOccurrence extends Occurrence {
 type Viewing = Pick<CalendarCaller, 'actor' | 'scope'>;
 
 const MOST_DAYS = 100;
-const AHEAD_DAYS = 60;
+const MONTHS_AHEAD = 2;
 const DAY_MS = 86_400_000;
 
 /** The calendar as a caller sees it, out of the months' caches (C6, C7). */
@@ -62,11 +62,17 @@ export class CalendarReader {
     return { items, next: last ? encodeCursor({ value: positionOf(last), id: last.event.id }) : null };
   }
 
-  /** The next occurrences that somebody sees, of those that are not over; it looks two months ahead. */
+  /** The next occurrences that somebody sees, of those that are not over, in this month and the two after it. */
   async next(viewer: Viewer, now: Date, count: number): Promise<ShownOccurrence[]> {
-    const span = { from: now.toISOString(), to: new Date(now.getTime() + AHEAD_DAYS * DAY_MS).toISOString() };
-    const shown = await this.#shownTo(viewer, span);
-    return shown.filter(({ event }) => event.status === 'published').slice(0, count);
+    const timezone = await this.#school.timezone();
+    const from = now.toISOString();
+    let month = schoolDateOf(now, timezone).slice(0, 7);
+    for (let ahead = 0; ; ahead++) {
+      const shown = await this.#shownTo(viewer, { from, to: spanOfMonth(month, timezone).to });
+      const next = shown.filter(({ event }) => event.status === 'published').slice(0, count);
+      if (next.length === count || ahead === MONTHS_AHEAD) return next;
+      month = nextMonth(month);
+    }
   }
 
   async #shown({ actor, scope }: Viewing, span: Span): Promise<ShownOccurrence[]> {
