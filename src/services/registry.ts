@@ -133,7 +133,7 @@ export function createServices(deps: ServiceDeps): Services {
       ...dashboard.routes,
       ...createStreamRoutes({ streams }),
     ],
-    consumers: [...told.consumers, ...dashboard.consumers],
+    consumers: [...told.consumers, ...dashboard.consumers, ...calendar.consumers],
     dashboard,
     jobs: { runImport: core.runImport },
     notifications: told.notifications,

@@ -1,12 +1,13 @@
 import { ForbiddenError } from '../../errors/catalogue.ts';
-import { addDays, schoolDateOf } from '../../lib/clock.ts';
+import { schoolDateOf } from '../../lib/clock.ts';
 import type { SheetVoiding } from '../attendance/sheet-voiding.ts';
 import type { School } from '../school/school.ts';
 import type { Caller, Change, WriteThrough } from '../write-through.ts';
+import { eventChanged, holidayChanged } from './calendar.events.ts';
 import type { WholeEvent } from './calendar-event.ts';
 import type { CalendarStore } from './calendar-store.ts';
 import type { MonthCache } from './month-cache.ts';
-import { datesOf, monthsOf, occurrencesOf, ruleStartsOf } from './occurrences.ts';
+import { datesOf, monthsAround, monthsOf, occurrencesOf, ruleStartsOf } from './occurrences.ts';
 import { hasEnd } from './recurrence.ts';
 import type { SchoolDayChanges, SchoolDays } from './school-days.ts';
 
@@ -69,7 +70,8 @@ export class CalendarChanges {
 
   async #follow(caller: Caller, change: Change, touched: Touched, timezone: string): Promise<Effects> {
     const warnings = touched.after.flatMap(cutWarnings);
-    announce(change, touched);
+    for (const [id, versions] of Map.groupBy([...touched.before, ...touched.after], ({ event }) => event.id))
+      change.emit(eventChanged(id, versions, timezone));
     const dates = closedDatesOf(touched);
     if (dates.length === 0) return { touched, days: NO_DAYS, sheets: [], warnings };
     const { days: schoolDays, sheets: voiding } = this.#deps;
@@ -79,13 +81,7 @@ export class CalendarChanges {
     if (days.changed.some((date) => date < today) && !caller.actor.roles.includes('admin'))
       throw new ForbiddenError('only an admin closes or opens days in the past');
     const sheets = await voiding.follow(change.knex, days);
-    if (days.changed.length > 0) {
-      change.emit({
-        name: 'calendar.holiday.changed',
-        aggregateId: 'school_days',
-        payload: { dates: days.changed, closed: days.closed, opened: days.opened },
-      });
-    }
+    if (days.changed.length > 0) change.emit(holidayChanged(days));
     if (sheets.length > 0 && days.closed.length > 0) {
       warnings.push({
         code: 'SHEETS_VOID',
@@ -122,10 +118,7 @@ export class CalendarChanges {
     const { school, months, sheets: voiding } = this.#deps;
     // The days first: a month that is read anew leaves out what they close (C4).
     await school.forgetSchoolDays(days.changed);
-    // An occurrence that skips the day may reach into the next one, and that into another month.
-    const touchedMonths = new Set(
-      days.changed.flatMap((date) => [date, addDays(date, 2)]).map((date) => date.slice(0, 7)),
-    );
+    const touchedMonths = monthsAround(days.changed);
     for (const { event, exceptions } of [...touched.before, ...touched.after]) {
       for (const month of monthsOf(occurrencesOf(event, exceptions), timezone)) touchedMonths.add(month);
     }
@@ -144,18 +137,6 @@ function closedDatesOf({ before, after }: Touched): string[] {
       for (const date of datesOf(event, exceptions)) dates.add(date);
   }
   return [...dates].sort();
-}
-
-function announce(change: Change, { before, after }: Touched): void {
-  for (const [id, versions] of Map.groupBy([...before, ...after], ({ event }) => event.id)) {
-    const starts = versions.map(({ event }) => event.starts_at).sort();
-    const ends = versions.map(({ event }) => event.last_ends_at);
-    change.emit({
-      name: 'calendar.event.changed',
-      aggregateId: id,
-      payload: { event_id: id, from: starts[0], to: ends.includes(null) ? null : ends.sort().at(-1) },
-    });
-  }
 }
 
 function cutWarnings({ event }: WholeEvent): Warning[] {

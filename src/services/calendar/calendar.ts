@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { Engine } from '../../engine.ts';
+import type { EventConsumer } from '../../lib/events.ts';
 import type { Route } from '../../lib/route.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { SheetVoiding } from '../attendance/sheet-voiding.ts';
@@ -8,6 +9,7 @@ import type { School } from '../school/school.ts';
 import type { WriteThrough } from '../write-through.ts';
 import { createCalendarRoutes } from './calendar.routes.ts';
 import { CalendarChanges } from './calendar-changes.ts';
+import { createCalendarConsumers } from './calendar-consumers.ts';
 import { CalendarReader } from './calendar-reader.ts';
 import { CalendarStore } from './calendar-store.ts';
 import { EventService } from './event-service.ts';
@@ -30,7 +32,7 @@ export interface CalendarDeps {
 }
 
 /** Puts the calendar service together. */
-export function createCalendar(deps: CalendarDeps): { routes: Route[] } {
+export function createCalendar(deps: CalendarDeps): { routes: Route[]; consumers: EventConsumer[] } {
   const { engine, knex, school, authStore, activity, writeThrough, secrets } = deps;
   const { buffer, writer, reader, barrier, cache } = engine;
   const store = new CalendarStore(knex);
@@ -48,6 +50,7 @@ export function createCalendar(deps: CalendarDeps): { routes: Route[] } {
     findScopes: (userId, on) => authStore.findScopes(userId, on),
   });
   return {
+    consumers: createCalendarConsumers({ months, school }),
     routes: [
       ...createCalendarRoutes({ reader: new CalendarReader({ months, school }), feeds, school }),
       ...createEventRoutes({ events, rsvps, school }),
