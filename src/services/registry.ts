@@ -93,9 +93,11 @@ export function createServices(deps: ServiceDeps): Services {
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
 
   const accounts = createAccounts({ ...deps, writes });
+  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
   const core = createSchoolCore({
     ...deps,
     files,
+    days: calendar.days,
     readers: {
       homework: (viewer, fileId) => homeworkFiles.mayReadGiven(viewer, fileId),
       submission: (viewer, fileId) => homeworkFiles.mayReadHandedIn(viewer, fileId),
@@ -105,7 +107,6 @@ export function createServices(deps: ServiceDeps): Services {
     activity,
     writes,
   });
-  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
   const told = createNotifications({ ...deps, homework, submissions, sheets, activity });
   const dashboard = createDashboard({
     ...deps,

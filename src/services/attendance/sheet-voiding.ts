@@ -48,6 +48,20 @@ export class SheetVoiding {
     );
   }
 
+  /**
+   * Whether a roll that counts was taken on some of these dates; what the buffer holds of them is stored first.
+   *
+   * @throws FlushPendingError when it is not stored in time
+   */
+  async hasSheets(knex: Knex, dates: readonly string[]): Promise<boolean> {
+    await this.#storePending(dates);
+    const result = await knex.raw(
+      `SELECT EXISTS (SELECT 1 FROM attendance_sheets WHERE on_date = ANY(?::date[]) AND status <> 'void') AS found`,
+      [[...dates]],
+    );
+    return result.rows[0].found;
+  }
+
   /** Voids what was accepted for these dates while they were still open: call when no roll of them is taken any more. */
   async sweep(closed: readonly string[]): Promise<void> {
     if (closed.length === 0 || !(await this.#hasPending(closed))) return;

@@ -18,6 +18,7 @@ import { FeedService } from './feed-service.ts';
 import { FeedTokens } from './feed-tokens.ts';
 import { MonthCache } from './month-cache.ts';
 import { RsvpService } from './rsvp-service.ts';
+import { SchoolDayKeeper } from './school-day-keeper.ts';
 import { SchoolDays } from './school-days.ts';
 
 export interface CalendarDeps {
@@ -32,13 +33,18 @@ export interface CalendarDeps {
 }
 
 /** Puts the calendar service together. */
-export function createCalendar(deps: CalendarDeps): { routes: Route[]; consumers: EventConsumer[] } {
+export function createCalendar(deps: CalendarDeps): {
+  routes: Route[];
+  consumers: EventConsumer[];
+  days: SchoolDayKeeper;
+} {
   const { engine, knex, school, authStore, activity, writeThrough, secrets } = deps;
   const { buffer, writer, reader, barrier, cache } = engine;
   const store = new CalendarStore(knex);
   const months = new MonthCache({ cache, store, school });
   const sheets = new SheetVoiding({ buffer, barrier, knex });
-  const changes = new CalendarChanges({ writeThrough, store, days: new SchoolDays(store), months, sheets, school });
+  const days = new SchoolDayKeeper({ days: new SchoolDays(store), sheets, months, school });
+  const changes = new CalendarChanges({ writeThrough, store, days, months, school });
   const rsvps = new RsvpService({ buffer, writer, reader, barrier, store, school, activity });
   const events = new EventService({ store, changes, school, rsvps });
   const feeds = new FeedService({
@@ -50,6 +56,7 @@ export function createCalendar(deps: CalendarDeps): { routes: Route[]; consumers
     findScopes: (userId, on) => authStore.findScopes(userId, on),
   });
   return {
+    days,
     consumers: createCalendarConsumers({ months, school }),
     routes: [
       ...createCalendarRoutes({ reader: new CalendarReader({ months, school }), feeds, school }),

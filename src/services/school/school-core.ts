@@ -31,7 +31,7 @@ import { StudentStore } from './student-store.ts';
 import { createStudentRoutes } from './students.routes.ts';
 import { SubstitutionService } from './substitution-service.ts';
 import { TimetableService } from './timetable-service.ts';
-import { YearService } from './year-service.ts';
+import { type YearDays, YearService } from './year-service.ts';
 
 export interface SchoolCoreDeps {
   engine: Engine;
@@ -42,6 +42,8 @@ export interface SchoolCoreDeps {
   files: Files;
   /** Who else may read a file, by its purpose. */
   readers: FileReaders;
+  /** Follows the dates of academic years. */
+  days: YearDays;
   activity: ActivityLog;
   writes: WriteThrough;
   clock: Clock;
@@ -50,12 +52,13 @@ export interface SchoolCoreDeps {
 
 /** Puts together years, classes, people, files and imports. */
 export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runImport: ImportService['run'] } {
-  const { engine, knex, school, sessions, objects, files, readers, activity, writes, clock, log } = deps;
+  const { engine, knex, school, sessions, objects, files, readers, days, activity, writes, clock, log } = deps;
   const caches = new SchoolCaches({ knex, school, sessions });
   const years = new YearService({
     writes,
     knex,
     caches,
+    days,
     flushSheets: (from, to) => storeSheets(engine, from, to),
   });
   const classes = new ClassService({ writes, knex, school, caches });
