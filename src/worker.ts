@@ -1,6 +1,6 @@
 import { PressureRelief } from '../processors/pressure-relief.ts';
-import { scheduleNightly } from '../queues/nightly.queue.ts';
 import { requestSync, scheduleSyncs } from '../queues/request-sync.ts';
+import { RUN_TASKS, scheduleTasks } from '../queues/run-tasks.queue.ts';
 import { loadConfig } from './config/index.ts';
 import { createContainer } from './container.ts';
 import { startEngine } from './engine.ts';
@@ -9,9 +9,9 @@ import { createLogger } from './lib/logger.ts';
 import { serveMetrics } from './lib/metrics.ts';
 import { startErrorReports } from './lib/sentry.ts';
 import { Shutdown } from './lib/shutdown.ts';
-import { startNightlyWorker } from './nightly-workers.ts';
 import { ensureIndexes } from './stores/mongo/indexes.ts';
 import { startSyncWorkers } from './sync-workers.ts';
+import { startTaskWorker } from './task-workers.ts';
 
 /** A worker beside a web process on one host serves its metrics one port further. */
 const METRICS_PORT_STEP = 1;
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const events = config.sync.isEnabled
     ? await startEventWorkers(engine, { ...container, services: config.http.services, log })
     : undefined;
-  const nightly = config.sync.isEnabled ? await startNightlyWorker(container, log) : undefined;
+  const taskWorker = config.sync.isEnabled ? await startTaskWorker(container, log) : undefined;
   const relief = new PressureRelief({
     ...engine,
     requestSync: () => requestSync(engine.queues, 'memory'),
@@ -42,12 +42,14 @@ async function main(): Promise<void> {
   });
   if (config.sync.isEnabled) relief.start();
   if (config.sync.isEnabled) await scheduleSyncs(engine.queues, config.sync.intervalMs / 1000);
-  // A school that is not there yet has its nights from the next start on.
-  if (nightly)
+  // A school that is not there yet has its schedule from the next start on.
+  if (taskWorker)
     await container
       .schoolTimezone()
-      .then((timezone) => scheduleNightly(engine.queues, timezone))
-      .catch((error: Error) => log.warn('nights are not scheduled', { error: error.message }));
+      .then((timezone) =>
+        scheduleTasks(engine.queues[RUN_TASKS], container.tasks, { services: config.http.services, timezone }),
+      )
+      .catch((error: Error) => log.warn('tasks are not scheduled', { error: error.message }));
   const metricsServer = config.metrics.isEnabled
     ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port + METRICS_PORT_STEP, log })
     : undefined;
@@ -61,7 +63,7 @@ async function main(): Promise<void> {
   }
   shutdown
     .add('running batches', () =>
-      Promise.all([relief.stop(), events?.close(), nightly?.close(), ...workers.map((worker) => worker.close())]),
+      Promise.all([relief.stop(), events?.close(), taskWorker?.close(), ...workers.map((worker) => worker.close())]),
     )
     .add('metrics', () => metricsServer?.close())
     .add('queues and stores', () => container.close())

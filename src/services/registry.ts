@@ -2,6 +2,7 @@ import type { Db } from 'mongodb';
 import type { EntityDefinition } from '../lib/entity.ts';
 import type { EventConsumer } from '../lib/events.ts';
 import type { Route } from '../lib/route.ts';
+import type { ScheduledTask } from '../lib/scheduled-task.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
@@ -29,6 +30,7 @@ import { createNotifications } from './notifications/notifications.ts';
 import { createFlushCard } from './operations/flush-card.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
+import { createPlatformTasks } from './platform.tasks.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
@@ -62,13 +64,14 @@ export type ServiceDeps = Omit<AccountDeps, 'writes'> &
 export interface Services {
   routes: Route[];
   consumers: EventConsumer[];
+  tasks: ScheduledTask[];
   /** What jobs of queues ask services to do. */
   jobs: { runImport: ReturnType<typeof createSchoolCore>['runImport'] };
   notifications: NotificationService;
   dashboard: Dashboard;
 }
 
-/** Builds the services and gathers their routes, what they do about events, and what they do for jobs. */
+/** Builds the services and gathers their routes, what they do about events, by the clock, and for jobs. */
 export function createServices(deps: ServiceDeps): Services {
   const { engine, knex, db, school, authStore, streams, secrets } = deps;
   const { buffer, writer, reader, cache } = engine;
@@ -135,6 +138,13 @@ export function createServices(deps: ServiceDeps): Services {
       ...createStreamRoutes({ streams }),
     ],
     consumers: [...told.consumers, ...dashboard.consumers, ...calendar.consumers],
+    tasks: [
+      ...createPlatformTasks({ knex, activity }),
+      ...accounts.tasks,
+      ...core.tasks,
+      ...told.tasks,
+      ...dashboard.tasks,
+    ],
     dashboard,
     jobs: { runImport: core.runImport },
     notifications: told.notifications,

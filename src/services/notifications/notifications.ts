@@ -3,6 +3,7 @@ import type { Engine } from '../../engine.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Route } from '../../lib/route.ts';
+import { nightlyPurge, type ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { Mailer } from '../../stores/mail/mailer.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { SheetService } from '../attendance/sheet-service.ts';
@@ -33,6 +34,7 @@ export interface NotificationDeps {
 export function createNotifications({ engine, db, authStore, mailer, activity, ...deps }: NotificationDeps): {
   routes: Route[];
   consumers: EventConsumer[];
+  tasks: ScheduledTask[];
   notifications: NotificationService;
 } {
   const { buffer, writer, cache, queues, userStreams } = engine;
@@ -52,6 +54,7 @@ export function createNotifications({ engine, db, authStore, mailer, activity, .
   }).addTopics(createTopics({ ...deps, store }));
   return {
     notifications,
+    tasks: [nightlyPurge('dashboard', 'notifications', store)],
     routes: createNotificationRoutes({ notifications }),
     consumers: createNotificationConsumers({ notifications, school, clock }),
   };

@@ -4,6 +4,7 @@ import type { Engine } from '../../engine.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
+import { nightlyPurge, type ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { ObjectStore } from '../../stores/objects/object-store.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { storeSheets, storeSheetsOf } from '../attendance/pending-sheets.ts';
@@ -51,7 +52,11 @@ export interface SchoolCoreDeps {
 }
 
 /** Puts together years, classes, people, files and imports. */
-export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runImport: ImportService['run'] } {
+export function createSchoolCore(deps: SchoolCoreDeps): {
+  routes: Route[];
+  tasks: ScheduledTask[];
+  runImport: ImportService['run'];
+} {
   const { engine, knex, school, sessions, objects, files, readers, days, activity, writes, clock, log } = deps;
   const caches = new SchoolCaches({ knex, school, sessions });
   const years = new YearService({
@@ -95,6 +100,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runIm
       ...createImportRoutes({ imports }),
       ...createStudentRoutes({ students, enrolment, guardians }),
     ],
+    tasks: [nightlyPurge('auth', 'uploads', fileService)],
     runImport: (...job) => imports.run(...job),
   };
 }
