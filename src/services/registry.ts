@@ -30,6 +30,7 @@ import { createNotifications } from './notifications/notifications.ts';
 import { createFlushCard } from './operations/flush-card.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
+import { createStallCheck } from './operations/stall-check.ts';
 import { createPlatformTasks } from './platform.tasks.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
@@ -140,6 +141,7 @@ export function createServices(deps: ServiceDeps): Services {
     consumers: [...told.consumers, ...dashboard.consumers, ...calendar.consumers],
     tasks: [
       ...createPlatformTasks({ knex, activity }),
+      createStallCheck({ engine, school, prepare: () => told.admins().catch(() => {}) }),
       ...accounts.tasks,
       ...core.tasks,
       ...told.tasks,

@@ -16,6 +16,7 @@ import { NotificationService } from './notification-service.ts';
 import { NotificationStore } from './notification-store.ts';
 import { createTopics } from './notification-topics.ts';
 import { createNotificationRoutes } from './notifications.routes.ts';
+import { createPlatformTopics } from './platform-topics.ts';
 
 export interface NotificationDeps {
   engine: Engine;
@@ -30,16 +31,31 @@ export interface NotificationDeps {
   clock: Clock;
 }
 
+/** Who looks after the platform changes rarely, and must be known while PostgreSQL is away. */
+const ADMINS_SECONDS = 60;
+const ADMINS_STALE_SECONDS = 7 * 86_400;
+
 /** Puts together what people are told. */
 export function createNotifications({ engine, db, authStore, mailer, activity, ...deps }: NotificationDeps): {
   routes: Route[];
   consumers: EventConsumer[];
   tasks: ScheduledTask[];
   notifications: NotificationService;
+  /** Active admins, as they are or, while PostgreSQL is away, were. */
+  admins: () => Promise<string[]>;
 } {
-  const { buffer, writer, cache, queues, userStreams } = engine;
+  const { buffer, writer, cache, keptCache, queues, userStreams } = engine;
   const { school, clock } = deps;
   const store = new NotificationStore({ buffer, db });
+  const admins = async (): Promise<string[]> => {
+    const { value } = await keptCache.get({
+      name: 'notifications:admins',
+      ttlSeconds: ADMINS_SECONDS,
+      staleSeconds: ADMINS_STALE_SECONDS,
+      load: () => authStore.activeWithRole('admin'),
+    });
+    return value;
+  };
   const notifications = new NotificationService({
     writer,
     cache,
@@ -51,9 +67,10 @@ export function createNotifications({ engine, db, authStore, mailer, activity, .
     mailer,
     activity,
     clock,
-  }).addTopics(createTopics({ ...deps, store }));
+  }).addTopics([...createTopics({ ...deps, store }), ...createPlatformTopics(admins)]);
   return {
     notifications,
+    admins,
     tasks: [nightlyPurge('dashboard', 'notifications', store)],
     routes: createNotificationRoutes({ notifications }),
     consumers: createNotificationConsumers({ notifications, school, clock }),
