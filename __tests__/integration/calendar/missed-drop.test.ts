@@ -20,20 +20,27 @@ beforeAll(async () => {
   await school.open();
   [writer, reader] = await Promise.all([
     school.startWeb({ SERVICES: 'auth,calendar' }),
-    school.startWeb({ SERVICES: 'auth,calendar' }),
+    school.startWeb({ SERVICES: 'auth,calendar,attendance' }),
   ]);
   await school.startReadyWorker({ SERVICES: 'calendar' });
 }, 120_000);
 afterAll(() => school.close());
 
-it('a change whose process dies between its commit and the dropping of caches shows all the same', async () => {
+it('C5: a change whose process dies between its commit and what follows it shows all the same (AT8)', async () => {
   const token = await school.login(reader, 'admin');
   const read = async (path: string) => (await reader.call('GET', `/api/v1${path}`, { token })).body.data;
-  const [today] = await school.rows(
-    "SELECT to_char(now() AT TIME ZONE (SELECT timezone FROM schools), 'YYYY-MM-DD') AS on_date",
+  const [latest] = await school.rows(
+    `SELECT max(on_date)::text AS on_date FROM school_days
+     WHERE is_open AND on_date <= (now() AT TIME ZONE (SELECT timezone FROM schools))::date`,
   );
+  const on = String(latest!.on_date);
+  const [sheet] = await school.rows(
+    `DELETE FROM attendance_sheets WHERE on_date = $1 AND period_no = 0 RETURNING class_id`,
+    [on],
+  );
+  const classId = sheet?.class_id ?? (await school.rows('SELECT id FROM classes LIMIT 1'))[0]!.id;
+  const roll = `/api/v1/attendance/classes/${classId}/sheets/${on}`;
   // Kept from now on: a month, one that the series reaches years later, and the days of the year.
-  const on = addDays(String(today!.on_date), 1);
   const later = addDays(on, 7 * 300);
   const title = 'Every week';
   const shows = async (date: string): Promise<boolean> =>
@@ -67,6 +74,8 @@ it('a change whose process dies between its commit and the dropping of caches sh
     await writer.end('SIGKILL');
     expect(await lost).toBe('no answer');
     expect(await shows(on)).toBe(false);
+    const late = await reader.call('PUT', roll, { token, body: { entries: [], rest: 'present' } });
+    expect(late.status).toBe(202);
     await lock.query('SELECT pg_advisory_unlock($1)', [HELD]);
   } finally {
     await lock.end();
@@ -75,4 +84,12 @@ it('a change whose process dies between its commit and the dropping of caches sh
   await until('the months and the school days', async () =>
     (await shows(on)) && (await shows(later)) && (await reasonOf()) === title ? true : undefined,
   );
+  await until('the roll to be void', async () =>
+    (await reader.call('GET', roll, { token })).body.data.status === 'void' ? true : undefined,
+  );
+  const stored = await school.rows('SELECT status FROM attendance_sheets WHERE class_id = $1 AND on_date = $2', [
+    classId,
+    on,
+  ]);
+  expect(stored).toEqual([{ status: 'void' }]);
 });

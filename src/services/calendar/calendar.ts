@@ -43,7 +43,7 @@ export function createCalendar(deps: CalendarDeps): {
   const store = new CalendarStore(knex);
   const months = new MonthCache({ cache, store, school });
   const sheets = new SheetVoiding({ buffer, barrier, knex });
-  const days = new SchoolDayKeeper({ days: new SchoolDays(store), sheets, months, school });
+  const days = new SchoolDayKeeper({ knex, days: new SchoolDays(store), sheets, months, school });
   const changes = new CalendarChanges({ writeThrough, store, days, months, school });
   const rsvps = new RsvpService({ buffer, writer, reader, barrier, store, school, activity });
   const events = new EventService({ store, changes, school, rsvps });
@@ -57,7 +57,7 @@ export function createCalendar(deps: CalendarDeps): {
   });
   return {
     days,
-    consumers: createCalendarConsumers({ months, school }),
+    consumers: createCalendarConsumers({ months, days }),
     routes: [
       ...createCalendarRoutes({ reader: new CalendarReader({ months, school }), feeds, school }),
       ...createEventRoutes({ events, rsvps, school }),

@@ -112,6 +112,15 @@ export class SchoolDays {
     };
   }
 
+  /** Those of some dates on which the school is not open. */
+  async closedOf(knex: Knex.Transaction, dates: readonly string[]): Promise<string[]> {
+    const result = await knex.raw('SELECT on_date FROM school_days WHERE on_date = ANY(?::date[]) AND is_open', [
+      [...dates],
+    ]);
+    const open = new Set(result.rows.map(({ on_date }: { on_date: string }) => on_date));
+    return dates.filter((date) => !open.has(date));
+  }
+
   /** Dates that have a row of the year and lie outside of it, in order. */
   async outside(knex: Knex.Transaction, { id, starts_on, ends_on }: YearSpan): Promise<string[]> {
     const result = await knex.raw(
