@@ -1,6 +1,5 @@
 import { PressureRelief } from '../processors/pressure-relief.ts';
 import { requestSync, scheduleSyncs } from '../queues/request-sync.ts';
-import { RUN_TASKS, scheduleTasks } from '../queues/run-tasks.queue.ts';
 import { loadConfig } from './config/index.ts';
 import { createContainer } from './container.ts';
 import { startEngine } from './engine.ts';
@@ -11,7 +10,7 @@ import { startErrorReports } from './lib/sentry.ts';
 import { Shutdown } from './lib/shutdown.ts';
 import { ensureIndexes } from './stores/mongo/indexes.ts';
 import { startSyncWorkers } from './sync-workers.ts';
-import { startTaskWorker } from './task-workers.ts';
+import { declareTasks, startTaskWorker } from './task-workers.ts';
 
 /** A worker beside a web process on one host serves its metrics one port further. */
 const METRICS_PORT_STEP = 1;
@@ -42,14 +41,9 @@ async function main(): Promise<void> {
   });
   if (config.sync.isEnabled) relief.start();
   if (config.sync.isEnabled) await scheduleSyncs(engine.queues, config.sync.intervalMs / 1000);
-  // A school that is not there yet has its schedule from the next start on.
-  if (taskWorker)
-    await container
-      .schoolTimezone()
-      .then((timezone) =>
-        scheduleTasks(engine.queues[RUN_TASKS], container.tasks, { services: config.http.services, timezone }),
-      )
-      .catch((error: Error) => log.warn('tasks are not scheduled', { error: error.message }));
+  const declared = taskWorker
+    ? await declareTasks(container, { services: config.http.services, timezone: container.schoolTimezone, log })
+    : undefined;
   const metricsServer = config.metrics.isEnabled
     ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port + METRICS_PORT_STEP, log })
     : undefined;
@@ -63,7 +57,13 @@ async function main(): Promise<void> {
   }
   shutdown
     .add('running batches', () =>
-      Promise.all([relief.stop(), events?.close(), taskWorker?.close(), ...workers.map((worker) => worker.close())]),
+      Promise.all([
+        relief.stop(),
+        events?.close(),
+        declared?.stop(),
+        taskWorker?.close(),
+        ...workers.map((worker) => worker.close()),
+      ]),
     )
     .add('metrics', () => metricsServer?.close())
     .add('queues and stores', () => container.close())

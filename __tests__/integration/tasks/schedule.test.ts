@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { RUN_TASKS, scheduleTasks } from '../../../queues/run-tasks.queue.ts';
 import type { ScheduledTask, TaskRun } from '../../../src/lib/scheduled-task.ts';
-import { startTaskWorker } from '../../../src/task-workers.ts';
+import { declareTasks, startTaskWorker } from '../../../src/task-workers.ts';
 import { useSchool } from '../../support/harness.ts';
 import { until } from '../../support/until.ts';
 
@@ -81,6 +81,27 @@ describe('the schedule', () => {
     } finally {
       await worker.close();
     }
+  });
+
+  it('is made as soon as there is a school', async () => {
+    let isThere = false;
+    const declared = await declareTasks(
+      { engine: school.engine, tasks: [task('patient', 'auth')] },
+      {
+        services: [],
+        timezone: async () => {
+          if (!isThere) throw new Error('there is no school yet');
+          return timezone;
+        },
+        log: school.log,
+        retryMs: 1,
+      },
+    );
+    expect(await scheduled()).toEqual([]);
+    isThere = true;
+    await until('the schedule', async () => ((await scheduled()).length > 0 ? true : undefined));
+    await declared.stop();
+    expect(await scheduled()).toEqual(['auth~patient']);
   });
 
   it('gets a next time again when somebody has removed its job', async () => {
