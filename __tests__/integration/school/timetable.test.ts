@@ -206,8 +206,19 @@ describe('a substitution', () => {
     expectShape(substitutionView, answer.body.data);
     school.clock.set('2025-09-10T08:30:02+05:30');
     expect((await roll('2025-09-10')).status).toBe(202);
-    const given = { class_subject_ids: [rows[3]!.id], title: 'by the substitute', due_at: '2025-09-12T18:00:00Z' };
+    const given = { class_subject_ids: [rows[3]!.id], title: 'by the substitute', due_at: '2025-09-10T04:00:00Z' };
+    const [pupil] = await school.rows(
+      `SELECT u.login FROM enrollments e JOIN students s ON s.id = e.student_id JOIN users u ON u.id = s.user_id
+       WHERE e.class_id = $1 AND e.ends_on IS NULL AND u.status = 'active' LIMIT 1`,
+      [classes[0]],
+    );
+    const due = async () => {
+      const { body: dashboard } = await school.as(String(pupil!.login))('GET', '/dashboard/student');
+      return dashboard.data.cards.homework.next_due.map(({ title }: { title: string }) => title);
+    };
+    expect(await due()).not.toContain('by the substitute');
     expect((await substitute('POST', '/homework', { body: given })).status).toBe(202);
+    expect(await due()).toContain('by the substitute');
     // Another class, and the same class on the next day, though the login is the same.
     expect(
       (
