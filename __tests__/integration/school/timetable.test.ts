@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { classSubjectView, slotView, substitutionView } from '../../../src/services/school/class-schemas.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { expectShape } from '../../support/shape.ts';
+import { until } from '../../support/until.ts';
 
 const school = useSchool();
 let admin: Call;
@@ -216,6 +217,11 @@ describe('a substitution', () => {
       const { body: dashboard } = await school.as(String(pupil!.login))('GET', '/dashboard/student');
       return dashboard.data.cards.homework.next_due.map(({ title }: { title: string }) => title);
     };
+    // Nothing else is to touch the dashboard between the two looks.
+    await until('the events of the roll to be handled', async () => {
+      await school.engine.eventLog.trim(0, Date.now());
+      return (await school.engine.eventLog.length()) === 0 ? true : undefined;
+    });
     expect(await due()).not.toContain('by the substitute');
     expect((await substitute('POST', '/homework', { body: given })).status).toBe(202);
     expect(await due()).toContain('by the substitute');
