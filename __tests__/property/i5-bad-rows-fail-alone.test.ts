@@ -55,6 +55,9 @@ describe('I5: a bad row fails alone', () => {
         });
         for (const [index, { good }] of clubs.entries())
           expect(await isStored(good.id), JSON.stringify(rows[index])).toBe(!rows[index]!.bad);
+        // What was halved and sent again has told of each stored row once, and of no other.
+        for (const [index, { good }] of clubs.entries())
+          expect(await h.storedEvents(String(good.id))).toHaveLength(rows[index]!.bad ? 0 : 1);
         for (const { good, bad: how } of bad) {
           expect(await recordOf(good.id), how).toMatchObject({ state: 'failed', code: BAD[how!]!.code });
         }
@@ -83,7 +86,10 @@ describe('I5: a bad row fails alone', () => {
         }
         const superseded = bad.filter(({ fate }) => fate === 'superseded').length;
         expect((await h.sync()).stored).toBe(superseded);
-        for (const { good, fate } of bad) expect(await isStored(good.id)).toBe(fate !== 'discarded');
+        for (const { good, fate } of bad) {
+          expect(await isStored(good.id)).toBe(fate !== 'discarded');
+          expect(await h.storedEvents(String(good.id))).toHaveLength(fate === 'discarded' ? 0 : 1);
+        }
         const history = await h.engine.failedWrites.resolved(1_000);
         for (const { good, fate } of bad) {
           const resolution = history.find(({ key }) => key === good.id)?.resolution;
@@ -132,6 +138,7 @@ describe('I5: a bad row fails alone', () => {
             expect((await h.rows('SELECT 1 FROM roll_marks WHERE roll_id = ?', [head.id])).length, how).toBe(
               how === 'good' ? 2 : 0,
             );
+            expect(await h.storedEvents(`${head.club_id}:${head.held_on}`), how).toHaveLength(how === 'good' ? 1 : 0);
           }
         },
       ),
