@@ -89,7 +89,8 @@ export function createServices(deps: ServiceDeps): Services {
   });
   const homeworkFiles = new HomeworkFiles({ buffer, store: homeworkStore, homework, submissions });
   const sheets = new SheetService({ buffer, writer, reader, school, activity });
-  const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
+  const attendanceStore = new AttendanceStore(knex);
+  const marks = new AttendanceMarks({ buffer, cache, store: attendanceStore });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
 
   const accounts = createAccounts({ ...deps, writes });
@@ -115,6 +116,7 @@ export function createServices(deps: ServiceDeps): Services {
       ...createHomeworkCards({ buffer, cache, reader, store: homeworkStore, school }),
       createFlushCard({ buffer }),
     ],
+    sources: { attendance: attendanceStore, homework: homeworkStore },
   });
   return {
     routes: [

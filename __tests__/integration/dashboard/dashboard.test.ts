@@ -163,6 +163,7 @@ describe('points', () => {
       await teacher('PUT', `/attendance/classes/${classId}/sheets/${TODAY}`, {
         body: { entries: [{ student_id: STUDENT, status }] },
       });
+      await school.sync();
       const wanted = points === undefined ? [] : [{ points }];
       await until(async () => (JSON.stringify(await today()) === JSON.stringify(wanted) ? true : undefined));
     }

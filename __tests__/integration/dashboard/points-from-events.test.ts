@@ -51,10 +51,14 @@ const arrives = (points: number, source: string, sourceId?: string) =>
     if (points === 0) return found.length === 0 ? { on_date: null } : undefined;
     return found.length === 1 && found[0]!.points === points ? found[0] : undefined;
   });
-const takeRoll = (status: string) =>
-  teacher('PUT', `/attendance/classes/${classId}/sheets/${TODAY}`, {
+/** Takes the roll, and has it stored: points follow from rows. */
+const takeRoll = async (status: string): Promise<void> => {
+  const answer = await teacher('PUT', `/attendance/classes/${classId}/sheets/${TODAY}`, {
     body: { entries: [{ student_id: studentId, status, minutes_late: null }] },
   });
+  expect(answer.status).toBe(202);
+  await school.sync();
+};
 const monthOnBoard = async () =>
   (await teacher('GET', `/leaderboards/classes/${classId}`)).body.data.rows.find(
     (row: { student: { id: string } }) => row.student.id === studentId,
@@ -131,7 +135,7 @@ describe('points for attendance', () => {
       ['present', 2],
       ['excused', 0],
     ] as const) {
-      expect((await takeRoll(status)).status).toBe(202);
+      await takeRoll(status);
       await arrives(points, 'attendance');
     }
   });
@@ -154,7 +158,7 @@ describe('points for attendance', () => {
     const consumer = school.container.consumers.find(({ name }) => name === 'points')!;
     const event = {
       id: newId(),
-      name: 'attendance.saved' as const,
+      name: 'attendance.stored' as const,
       aggregateId: `${classId}:${TODAY}:0`,
       payload: {
         class_id: classId,
@@ -170,5 +174,29 @@ describe('points for attendance', () => {
     const before = await school.rows('SELECT * FROM point_entries ORDER BY id');
     await Promise.all([consumer.handle(event), consumer.handle(event)]);
     expect(await school.rows('SELECT * FROM point_entries ORDER BY id')).toEqual(before);
+  });
+
+  it('DB2: what is not stored yet earns nothing, and what the database refuses never does', async () => {
+    await takeRoll('absent');
+    await arrives(0, 'attendance');
+    const [term] = await school.rows(
+      'UPDATE terms SET locked_at = now() WHERE $1 BETWEEN starts_on AND ends_on RETURNING id',
+      [TODAY],
+    );
+    // Accepted by a process that has not heard of the lock.
+    await takeRoll('present');
+    await school.rows('UPDATE terms SET locked_at = NULL WHERE id = $1', [term!.id]);
+    const other = (await teacher('GET', `/classes/${classId}/students`)).body.data.find(
+      ({ student_id }: { student_id: string }) => student_id !== studentId,
+    ).student_id;
+    expect(await entries('attendance')).toEqual([]);
+    const failed = (await school.as('admin')('GET', '/admin/failed-writes?entity=attendance')).body.data;
+    expect(failed).toMatchObject([{ code: 'SHEET_CLOSED' }]);
+    // A newer save takes the failed one's place, and both students' marks are stored.
+    await teacher('PUT', `/attendance/classes/${classId}/sheets/${TODAY}`, {
+      body: { entries: [{ student_id: other, status: 'present', minutes_late: null }] },
+    });
+    await school.sync();
+    await arrives(2, 'attendance');
   });
 });

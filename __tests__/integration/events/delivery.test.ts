@@ -13,7 +13,14 @@ let trouble: (event: DomainEvent) => void | Promise<void> = () => {};
 const recorder: EventConsumer = {
   name: 'test-recorder',
   service: 'homework',
-  on: ['homework.published', 'homework.changed', 'homework.submitted', 'attendance.saved', 'leave.decided'],
+  on: [
+    'homework.published',
+    'homework.changed',
+    'homework.submitted',
+    'attendance.saved',
+    'attendance.stored',
+    'leave.decided',
+  ],
   async handle(event) {
     await trouble(event);
     handled.push(event);
@@ -130,6 +137,34 @@ describe('events of buffered writes', () => {
       ],
     });
     expect(second!.payload.changed).toEqual([{ student: one, old: 'absent', new: 'late' }]);
+    // Once they are stored, what the rows have become in one.
+    await school.sync();
+    const [, , stored] = await arrived(aggregate, 3);
+    expect(stored).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      name: 'attendance.stored',
+      v: 1,
+      at: expect.stringMatching(/^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/),
+      actorId: null,
+      requestId: null,
+      aggregateId: aggregate,
+      payload: {
+        class_id: classId,
+        date: TODAY,
+        period: 0,
+        changed: [
+          { student: one, old: null, new: 'late' },
+          { student: two, old: null, new: 'present' },
+        ].sort((a, b) => (a.student < b.student ? -1 : 1)),
+      },
+    });
+    await save([{ student_id: one, status: 'absent' }]);
+    await save([{ student_id: two, status: 'present', remark: 'the same again' }]);
+    await school.sync();
+    expect((await arrived(aggregate, 5))[4]).toMatchObject({
+      name: 'attendance.stored',
+      payload: { changed: [{ student: one, old: 'late', new: 'absent' }] },
+    });
   });
 
   it('W3: are kept in the same step as their write, and not at all when it is refused', async () => {

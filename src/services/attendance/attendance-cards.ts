@@ -4,7 +4,7 @@ import type { DomainEvent } from '../../lib/events.ts';
 import { uuid } from '../../lib/joi.ts';
 import type { School } from '../school/school.ts';
 import { STATUSES } from './attendance.entity.ts';
-import type { AttendanceSaved } from './attendance.events.ts';
+import type { AttendanceChanged } from './attendance.events.ts';
 import type { AttendanceMarks } from './attendance-marks.ts';
 import { noCounts, percentageBp } from './attendance-rules.ts';
 
@@ -25,11 +25,12 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
     return classes.filter(({ id }) => !taken.has(id));
   };
   const touched = async ({ payload }: DomainEvent): Promise<readonly Touch[]> => {
-    const { class_id } = payload as unknown as AttendanceSaved;
+    const { class_id } = payload as unknown as AttendanceChanged;
     const homeroom = (await school.classes()).find(({ id }) => id === class_id)?.homeroomStaffId;
     return [`class:${class_id}`, 'school', ...(homeroom ? [`staff:${homeroom}` as const] : [])];
   };
-  const touches = { 'attendance.saved': touched, 'attendance.stored': touched };
+  // Not by `attendance.stored`: cards show what is saved as if it were stored, so storing changes none.
+  const touches = { 'attendance.saved': touched };
 
   const student: CardDefinition<'student'> = {
     name: 'attendance',
