@@ -90,6 +90,23 @@ describe('points for homework', () => {
     school.clock.set(`${TODAY}T08:30:00+05:30`);
   });
 
+  it('DB3: a due date that moves later makes 10 of the 4 that late work has earned, H6: as its lateness goes', async () => {
+    const id = await give({
+      publish_at: `${TODAY}T00:00:00.000Z`,
+      due_at: `${TODAY}T01:00:00.000Z`,
+      late_until_at: '2025-09-14T18:00:00.000Z',
+    });
+    await handIn(id);
+    await arrives(4, 'homework', id);
+    const move = async (due_at: string) =>
+      expect((await teacher('PATCH', `/homework/${id}`, { body: { due_at } })).status).toBe(202);
+    await move(`${TODAY}T02:00:00.000Z`); // still an hour too late
+    await move(`${TODAY}T18:00:00.000Z`);
+    expect(await arrives(10, 'homework', id)).toMatchObject({ on_date: TODAY });
+    await school.sync();
+    expect(await entries('homework', id)).toHaveLength(1);
+  });
+
   it('DB2: a released mark of 90 % of the maximum earns 5 more, in the month of the homework', async () => {
     const id = await give({});
     await handIn(id);
