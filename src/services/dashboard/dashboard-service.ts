@@ -143,10 +143,12 @@ export class DashboardService {
     const { cards, log, cardMs = CARD_MS } = this.#deps;
     const own = cards.filter(({ dashboard }) => dashboard === kind) as unknown as CardDefinition<K>[];
     const degraded: string[] = [];
+    // Of the request: what a card reads is as new at least.
+    const as_of = context.now.toISOString();
     const loaded = await Promise.all(
       own.map(async ({ name, load }): Promise<[string, Cards[string]]> => {
         try {
-          return [name, { as_of: new Date().toISOString(), ...(await withinMs(load(context), cardMs)) }];
+          return [name, { as_of, ...(await withinMs(load(context), cardMs)) }];
         } catch (error) {
           log.warn('card left out', { dashboard: kind, card: name, error });
           degraded.push(name);
