@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../../src/lib/ids.ts';
-import { type Call, until, useSchool } from '../../support/harness.ts';
+import { type Call, useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
 
 const school = useSchool();
 let teacher: Call;
@@ -46,7 +47,7 @@ const entries = (source: string, sourceId?: string) =>
     [studentId, source, sourceId ?? null, TODAY],
   );
 const arrives = (points: number, source: string, sourceId?: string) =>
-  until(async () => {
+  until('the points', async () => {
     const found = await entries(source, sourceId);
     if (points === 0) return found.length === 0 ? { on_date: null } : undefined;
     return found.length === 1 && found[0]!.points === points ? found[0] : undefined;
@@ -77,7 +78,7 @@ describe('points for homework', () => {
     });
     await handIn(late);
     await arrives(4, 'homework', late);
-    await until(async () => ((await monthOnBoard()) === before + 14 ? true : undefined));
+    await until('the leaderboard', async () => ((await monthOnBoard()) === before + 14 ? true : undefined));
   });
 
   it('DB3: a new revision replaces the entry, never adds one', async () => {
