@@ -11,6 +11,7 @@ export interface CardContexts {
     staffId: string;
     userId: string;
     teaches: readonly TaughtSubject[];
+    /** Those taken over today, too. */
     homerooms: readonly ClassRef[];
   };
   admin: { now: Date; today: string };
@@ -18,8 +19,11 @@ export interface CardContexts {
 
 export type DashboardKind = keyof CardContexts;
 
-/** Whose dashboards something changes: one student's, those of a class's students, one member of staff's, the school's. */
-export type Touch = `student:${string}` | `class:${string}` | `staff:${string}` | 'school';
+/**
+ * Whose dashboards something changes: one student's, those of a class's students and of who leads it, one member of staff's, the
+ * school's, or all.
+ */
+export type Touch = `student:${string}` | `class:${string}` | `staff:${string}` | 'school' | 'everybody';
 
 /** A card as the dashboard runs it: declared by the service whose data it shows (DB1). */
 export interface CardDefinition<K extends DashboardKind = DashboardKind> {

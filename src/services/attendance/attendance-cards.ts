@@ -24,13 +24,16 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
     const [taken, classes] = await Promise.all([marks.takenClasses(on), school.classes()]);
     return classes.filter(({ id }) => !taken.has(id));
   };
-  const touched = async ({ payload }: DomainEvent): Promise<readonly Touch[]> => {
+  const saved = ({ payload }: DomainEvent): readonly Touch[] => {
     const { class_id } = payload as unknown as AttendanceChanged;
-    const homeroom = (await school.classes()).find(({ id }) => id === class_id)?.homeroomStaffId;
-    return [`class:${class_id}`, 'school', ...(homeroom ? [`staff:${homeroom}` as const] : [])];
+    return [`class:${class_id}`, 'school'];
   };
   // Not by `attendance.stored`: cards show what is saved as if it were stored, so storing changes none.
-  const touches = { 'attendance.saved': touched };
+  const touches = {
+    'attendance.saved': saved,
+    // AT8: the rolls of its day count no more.
+    'calendar.holiday.changed': (): readonly Touch[] => ['everybody'],
+  };
 
   const student: CardDefinition<'student'> = {
     name: 'attendance',

@@ -77,17 +77,17 @@ export class DashboardService {
 
   async teacher({ actor, now }: Caller): Promise<CardAnswer> {
     requireRole(actor, ['teacher']);
-    const { staffId, teaches, homerooms } = await actor.scopes();
+    const { staffId, teaches, homerooms: own, substitutions = [] } = await actor.scopes();
     if (!staffId) throw new NotFoundError();
-    const context = {
-      now,
-      today: await this.#deps.school.dateAt(now),
-      staffId,
-      userId: actor.userId,
-      teaches,
-      homerooms,
-    };
-    return this.#kept('teacher', `dashboard:teacher:${staffId}`, [`staff:${staffId}`], context);
+    const today = await this.#deps.school.dateAt(now);
+    const covered = substitutions
+      .filter(({ onDate, classId }) => onDate === today && !own.some(({ id }) => id === classId))
+      .map(({ classId, className }) => ({ id: classId, name: className }));
+    const homerooms = [...own, ...covered];
+    const touches: Touch[] = [`staff:${staffId}`, ...homerooms.map(({ id }) => `class:${id}` as const)];
+    const context = { now, today, staffId, userId: actor.userId, teaches, homerooms };
+    const subjects = teaches.map(({ classSubjectId }) => classSubjectId).join();
+    return this.#kept('teacher', `dashboard:teacher:${staffId}`, touches, context, subjects);
   }
 
   async admin({ actor, now }: Caller): Promise<CardAnswer> {
@@ -119,19 +119,21 @@ export class DashboardService {
       await this.handle(event).catch((error: Error) => this.#deps.log.warn('dashboards not told', { error }));
   }
 
+  /** @param inputs what the cards show by, beside the day and those whom touches name: with another it is another dashboard */
   async #kept<K extends DashboardKind>(
     kind: K,
     name: string,
     touches: readonly Touch[],
     context: CardContexts[K],
+    inputs = '',
   ): Promise<CardAnswer> {
     const { value } = await this.#deps.cache.get<CardAnswer>({
       name,
       ttlSeconds: DASHBOARD_SECONDS,
       stamp: async () => {
-        const counts = await this.#deps.touches.stamp(touches);
+        const counts = await this.#deps.touches.stamp([...touches, 'everybody']);
         // The day is part of what a dashboard shows.
-        return counts && `${context.today} ${counts}`;
+        return counts && `${context.today} ${counts} ${inputs}`;
       },
       isKept: ({ degraded }) => degraded.length === 0,
       load: () => this.#run(kind, context),
