@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { NIGHTLY, scheduleNightly } from '../../../queues/nightly.queue.ts';
+import { RUN_TASKS } from '../../../queues/run-tasks.queue.ts';
 import { namedId } from '../../../src/lib/ids.ts';
-import { startNightlyWorker } from '../../../src/nightly-workers.ts';
 import { DashboardService } from '../../../src/services/dashboard/dashboard-service.ts';
 import { Touches } from '../../../src/services/dashboard/touches.ts';
+import { startTaskWorker } from '../../../src/task-workers.ts';
 import { useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
 import { until } from '../../support/until.ts';
@@ -282,16 +282,12 @@ describe('nights', () => {
     expect(await bonuses()).toEqual(seeded.slice(1));
   });
 
-  it('make every leaderboard anew as a job, and are scheduled once however many workers start', async () => {
-    const { queues } = school.engine;
-    await scheduleNightly(queues, 'Asia/Kolkata');
-    await scheduleNightly(queues, 'Asia/Kolkata');
-    expect(await queues[NIGHTLY].getJobSchedulers()).toMatchObject([{ pattern: '0 1 * * *', tz: 'Asia/Kolkata' }]);
-    const worker = await startNightlyWorker(school.container, school.log, school.clock);
+  it('make every leaderboard anew as a scheduled task', async () => {
+    const worker = await startTaskWorker(school.container, school.log, school.clock);
     try {
       // Lost from Redis and changed behind our back: only a rebuild can tell.
       await school.rows("DELETE FROM point_entries WHERE student_id = $1 AND source = 'manual'", [STUDENT]);
-      await queues[NIGHTLY].add('leaderboard.rebuild', { task: 'leaderboard.rebuild' });
+      await school.engine.queues[RUN_TASKS].add('leaderboard.rebuild', { task: 'leaderboard.rebuild' });
       const [sum] = await school.rows('SELECT sum(points)::int AS points FROM point_entries WHERE student_id = $1', [
         STUDENT,
       ]);

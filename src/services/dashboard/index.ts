@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
+import type { ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { School } from '../school/school.ts';
 import type { WriteThrough } from '../write-through.ts';
 import { createDashboardRoutes } from './dashboard.routes.ts';
@@ -18,6 +19,7 @@ import { Touches } from './touches.ts';
 export interface Dashboard {
   routes: Route[];
   consumers: EventConsumer[];
+  tasks: ScheduledTask[];
   dashboards: DashboardService;
   leaderboards: Leaderboards;
   points: PointsService;
@@ -54,6 +56,7 @@ export function createDashboard({
   return {
     routes: createDashboardRoutes({ cards, dashboards, leaderboards, points, school }),
     consumers: [dashboards.consumer, points.consumer],
+    tasks: [points.nightlyTask],
     dashboards,
     leaderboards,
     points,
