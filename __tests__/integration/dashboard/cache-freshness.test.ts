@@ -7,7 +7,11 @@ import { TODAY } from '../../support/template.ts';
 /*
  * DOMAIN §7 for the services that are built: what is kept, and every change that must not leave it stale. Each pair fills the
  * cache, makes the change through the API and reads again. Buffered changes, and changes of what a caller may see, show at once;
- * what follows from an event shows when it has been delivered, long before the minute after which a dashboard is made anew.
+ * what follows from an event shows when it has been delivered, long before the minute after which a dashboard is made anew. Only
+ * what no event tells may be a minute old: how many writes wait or have failed, and names of subjects and classes.
+ *
+ * Elsewhere: rights and logins in users/access and school/*, lists and rows in property/i4, what is loaded while something changes
+ * and how long it is kept in cache-generations and unit/cache.
  */
 
 const school = useSchool();
