@@ -1,4 +1,3 @@
-import type { RefusalReason } from '../../errors/driver-errors.ts';
 import {
   bigint,
   boolean,
@@ -8,28 +7,10 @@ import {
   type PostgresSink,
   text,
 } from '../../lib/entity.ts';
+import { memberRows, sheetStatement } from './sheet-statement.ts';
 import type { StoreWrite } from './sink.ts';
-import { list, quoteName, Rows } from './statement-rows.ts';
-import { asSeen, documentEvents, sheetEvents } from './stored-events.ts';
-
-/** A statement for knex.raw; its result row is `{ written, refused }`. */
-export interface BatchStatement {
-  sql: string;
-  bindings: Buffer[];
-  /** Writes that the statement leaves out, since their payload cannot be read. */
-  unreadable: { key: string; reason: RefusalReason }[];
-}
-
-/** A table with what decides whether a row is replaced. */
-type Target = Pick<PostgresSink, 'table' | 'conflict' | 'version'>;
-
-/** The guarded upsert of rows that stand in `source`. */
-function upsert(target: Target, columns: readonly string[], source: string): string {
-  const changes = columns.filter((name) => !target.conflict.includes(name) && name !== 'id' && name !== 'created_at');
-  return `INSERT INTO ${quoteName(target.table)} AS stored (${list(columns)}) ${source}
-    ON CONFLICT (${list(target.conflict)}) DO UPDATE SET ${changes.map((name) => `${quoteName(name)} = excluded.${quoteName(name)}`).join(', ')}
-    WHERE stored.${quoteName(target.version)} < excluded.${quoteName(target.version)}`;
-}
+import { type BatchStatement, list, quoteName, Rows, upsert } from './statement-rows.ts';
+import { asSeen, documentEvents } from './stored-events.ts';
 
 /**
  * The one statement that writes a batch: rows come from `unnest`, the version guard decides, rules of the database's
@@ -40,22 +21,6 @@ export function batchStatement(entity: EntityDefinition, writes: readonly StoreW
   if (sink.patch) return patchStatement(sink, entity, writes);
   return sink.fields ? sheetStatement(sink, sink.fields, entity, writes) : documentStatement(sink, entity, writes);
 }
-
-function refusedClause(sink: PostgresSink): string {
-  const on = sink.conflict.map((name) => `stored.${quoteName(name)} = incoming.${quoteName(name)}`).join(' AND ');
-  const version = quoteName(sink.version);
-  // A write that comes again after a newer one is stale, not refused: the state that speaks against it is its successor's.
-  const isNews = `(stored.${version} IS NULL OR stored.${version} < incoming.${version})`;
-  const rules = (sink.refuse ?? []).map(
-    ({ code, when }) =>
-      `SELECT incoming.write_key, '${code}' AS code FROM incoming LEFT JOIN ${quoteName(sink.table)} stored ON ${on} WHERE ${isNews} AND (${when})`,
-  );
-  return rules.length > 0
-    ? rules.join(' UNION ALL ')
-    : `SELECT NULL::text AS write_key, NULL::text AS code WHERE false`;
-}
-
-const RESULT = `(SELECT coalesce(json_agg(refused), '[]') FROM refused) AS refused`;
 
 /** Rows of plain documents, and where their values come from. */
 function documentRows(
@@ -94,13 +59,14 @@ function documentStatement(
   const upsertFrom = (source: string) =>
     upsert(sink, names, `SELECT ${list(names)} FROM ${source}${kept}`) + rules.join('') + (events ? asSeen(sink) : '');
   const hasLinks = links !== undefined && rows.writers.get(links.column)!.hasValues;
+  const keys = [...new Set(['id', ...sink.conflict])];
   const more = [...(hasLinks ? [linkClauses(sink, links)] : []), ...(events ? [documentEvents(sink, entity)] : [])];
   return {
     sql:
       more.length === 0
         ? upsertFrom(rows.from('incoming'))
         : `WITH incoming AS MATERIALIZED (SELECT * FROM ${rows.from('input')}),
-    written AS (${upsertFrom('incoming')} RETURNING stored.*),
+    written AS (${upsertFrom('incoming')} RETURNING ${events ? 'stored.*' : list(keys, 'stored.')}),
     ${more.join(',\n    ')}
     SELECT count(*)::int AS written FROM written`,
     bindings: rows.bindings,
@@ -139,8 +105,7 @@ export function olderStatement(entity: EntityDefinition, writes: readonly StoreW
   const sink = entity.sink as PostgresSink;
   const { refuse = [], drop, events, fields, patch } = sink;
   if (patch || (fields ? !events : refuse.length === 0 && !events)) return undefined;
-  const rows = fields ? membersOf(fields, entity, writes) : documentRows(sink, entity, writes, { write_key: text });
-  if (fields) for (const write of writes) addMembers(write, fields, rows);
+  const rows = fields ? memberRows(fields, entity, writes) : documentRows(sink, entity, writes, { write_key: text });
   const target = fields ?? sink;
   const version = quoteName(target.version);
   const on = target.conflict.map((name) => `stored.${quoteName(name)} = incoming.${quoteName(name)}`).join(' AND ');
@@ -165,66 +130,6 @@ export function droppedStatement(entity: EntityDefinition, writes: readonly Stor
     bindings: rows.bindings,
     unreadable: rows.unreadable,
   };
-}
-
-function sheetStatement(
-  sink: PostgresSink,
-  fields: NonNullable<PostgresSink['fields']>,
-  entity: EntityDefinition,
-  writes: readonly StoreWrite[],
-): BatchStatement {
-  const headColumns: Columns = { ...entity.columns, [sink.version]: bigint };
-  const heads = new Rows({ ...headColumns, write_key: text }, writes.length);
-  const members = membersOf(fields, entity, writes);
-  for (const write of writes)
-    heads.try(write.key, () => {
-      const head = addMembers(write, fields, members);
-      heads.add({ ...head, [sink.version]: write.version, write_key: write.key });
-    }, [members]);
-  const kept = `write_key NOT IN (SELECT write_key FROM refused)`;
-  const headNames = Object.keys(headColumns);
-  const memberNames = Object.keys(members.columns).filter((name) => name !== 'write_key');
-  const upsertMembers = upsert(
-    fields,
-    memberNames,
-    `SELECT ${list(memberNames)} FROM ${members.from('member')} WHERE ${kept}`,
-  );
-  const { events } = sink;
-  return {
-    sql: `WITH incoming AS MATERIALIZED (SELECT * FROM ${heads.from('input')}),
-      refused AS MATERIALIZED (${refusedClause(sink)}),
-      heads AS (${upsert(sink, headNames, `SELECT ${list(headNames)} FROM incoming WHERE ${kept}`)} RETURNING 1),
-      members AS (${upsertMembers}${events ? `${asSeen(fields)} RETURNING stored.*` : ' RETURNING 1'})${events ? `,\n    ${sheetEvents(sink, fields, entity)}` : ''}
-      SELECT (SELECT count(*)::int FROM heads) AS written, (SELECT count(*)::int FROM members) AS members, ${RESULT}`,
-    bindings: [...heads.bindings, ...members.bindings],
-    unreadable: heads.unreadable,
-  };
-}
-
-function membersOf(
-  fields: NonNullable<PostgresSink['fields']>,
-  entity: EntityDefinition,
-  writes: readonly StoreWrite[],
-): Rows {
-  const columns: Columns = {
-    [fields.headId]: { type: 'uuid' },
-    ...fields.copy,
-    ...entity.fields!.columns,
-    [fields.version]: bigint,
-    write_key: text,
-  };
-  return new Rows(
-    columns,
-    writes.reduce((sum, { fields: changed }) => sum + changed.length, 0),
-  );
-}
-
-function addMembers({ key, source, fields }: StoreWrite, target: NonNullable<PostgresSink['fields']>, members: Rows) {
-  const head = source?.document;
-  if (!head) throw new Error('it is a sheet without its head');
-  for (const { document, version } of fields)
-    members.add({ ...head, ...document, [target.headId]: head.id, [target.version]: version, write_key: key });
-  return head;
 }
 
 function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement {

@@ -1,13 +1,21 @@
 import type { RefusalReason } from '../../errors/driver-errors.ts';
-import type { Columns, Document } from '../../lib/entity.ts';
+import type { Columns, Document, PostgresSink } from '../../lib/entity.ts';
 import { arrayType, BinaryColumn } from './binary-column.ts';
 import { unreadable } from './sink.ts';
+
+/** A statement for knex.raw; its result row is `{ written, refused }`. */
+export interface BatchStatement {
+  sql: string;
+  bindings: Buffer[];
+  /** Writes that the statement leaves out, since their payload cannot be read. */
+  unreadable: { key: string; reason: RefusalReason }[];
+}
 
 /** A statement's rows by column: parallel arrays, one parameter each. */
 export class Rows {
   readonly columns: Columns;
   readonly writers: ReadonlyMap<string, BinaryColumn>;
-  readonly unreadable: { key: string; reason: RefusalReason }[] = [];
+  readonly unreadable: BatchStatement['unreadable'] = [];
 
   constructor(columns: Columns, rows: number) {
     this.columns = columns;
@@ -48,3 +56,14 @@ export class Rows {
 export const quoteName = (name: string): string => `"${name}"`;
 export const list = (names: readonly string[], prefix = ''): string =>
   names.map((name) => prefix + quoteName(name)).join(', ');
+
+/** A table with what decides whether a row is replaced. */
+export type Target = Pick<PostgresSink, 'table' | 'conflict' | 'version'>;
+
+/** The guarded upsert of rows that stand in `source`. */
+export function upsert(target: Target, columns: readonly string[], source: string): string {
+  const changes = columns.filter((name) => !target.conflict.includes(name) && name !== 'id' && name !== 'created_at');
+  return `INSERT INTO ${quoteName(target.table)} AS stored (${list(columns)}) ${source}
+    ON CONFLICT (${list(target.conflict)}) DO UPDATE SET ${changes.map((name) => `${quoteName(name)} = excluded.${quoteName(name)}`).join(', ')}
+    WHERE stored.${quoteName(target.version)} < excluded.${quoteName(target.version)}`;
+}

@@ -1,6 +1,6 @@
 import type { Column, Columns, EntityDefinition, PostgresSink, StoredEvent } from '../../lib/entity.ts';
 import { outboxClauses } from '../postgres/outbox.ts';
-import { quoteName } from './statement-rows.ts';
+import { quoteName, type Target } from './statement-rows.ts';
 
 /*
  * Events that rows make when a batch stores them, as parts of the batch's one statement:
@@ -15,7 +15,7 @@ import { quoteName } from './statement-rows.ts';
  */
 
 /** Condition of an upsert: the row is still the one of the snapshot. */
-export function asSeen({ table, conflict, version }: Pick<PostgresSink, 'table' | 'conflict' | 'version'>): string {
+export function asSeen({ table, conflict, version }: Target): string {
   const key = conflict.map((name) => `seen.${quoteName(name)} = excluded.${quoteName(name)}`).join(' AND ');
   return ` AND stored.${quoteName(version)} = (SELECT seen.${quoteName(version)} FROM ${quoteName(table)} seen WHERE ${key})`;
 }
