@@ -133,8 +133,9 @@ export function createContainer({
   metrics.gauge({ name: 'http_open_streams', help: 'Clients that listen to server-sent events' }, (gauge) =>
     gauge.set(streams.count),
   );
-  metrics.gauge({ name: 'events_undelivered', help: 'Events that some consumer has still to handle' }, async (gauge) =>
-    gauge.set(await engine.eventLog.length()),
+  metrics.gauge(
+    { name: 'events_undelivered', help: 'Entries of the event log that some consumer has still to settle' },
+    async (gauge) => gauge.set(await engine.eventLog.length()),
   );
   const logins = new SessionStore(knex);
   const auth = new AuthService({ store, logins, guard, tokens, sessions, log });

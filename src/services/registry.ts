@@ -120,6 +120,9 @@ export function createServices(deps: ServiceDeps): Services {
       ...createAttendanceCards({ marks, school }),
       ...createHomeworkCards({ buffer, cache, reader, store: homeworkStore, school }),
       createFlushCard({ buffer }),
+      ...core.cards,
+      ...calendar.cards,
+      ...told.cards,
     ],
     sources: { attendance: attendanceStore, homework: homeworkStore },
   });

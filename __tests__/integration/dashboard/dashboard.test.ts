@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { RUN_TASKS } from '../../../queues/run-tasks.queue.ts';
+import type { CardContent } from '../../../src/lib/cards.ts';
 import { namedId } from '../../../src/lib/ids.ts';
 import { DashboardService } from '../../../src/services/dashboard/dashboard-service.ts';
 import { Touches } from '../../../src/services/dashboard/touches.ts';
@@ -45,7 +46,7 @@ const giveHomework = async (title: string) => {
 describe('cards', () => {
   it('DB1: each role has its own, each with the time it is of', async () => {
     const own = await cardsOf(student, 'student');
-    expect(Object.keys(own).sort()).toEqual(['attendance', 'homework', 'rank']);
+    expect(Object.keys(own).sort()).toEqual(['attendance', 'events', 'homework', 'rank', 'unread']);
     for (const card of Object.values(own)) expect(card).toMatchObject({ as_of: school.clock.now().toISOString() });
     const due = await school.rows(
       `SELECT h.id FROM homework h JOIN class_subjects cs ON cs.id = h.class_subject_id
@@ -57,14 +58,14 @@ describe('cards', () => {
     expect(own.attendance).toMatchObject({ today: null, month_pct_bp: expect.any(Number) });
     const family = await parent('GET', '/dashboard/parent');
     expect(family.body.data.children.map(({ student_id }: { student_id: string }) => student_id)).toContain(STUDENT);
-    expect(Object.keys(await cardsOf(teacher, 'teacher')).sort()).toEqual(['attendance', 'homework']);
+    expect(Object.keys(await cardsOf(teacher, 'teacher')).sort()).toEqual(['attendance', 'homework', 'lessons']);
     expect(await cardsOf(admin, 'admin')).toMatchObject({ attendance: { missing_sheets: 4 }, flush: { failed: 0 } });
   });
 
   it('DB1: one whose source fails or is late is null and named, and is asked again', async () => {
     const { redis, keys, cache } = school.engine;
     let isBroken = true;
-    const card = (name: string, load: () => Promise<object>) =>
+    const card = (name: string, load: () => Promise<CardContent>) =>
       ({ name, dashboard: 'admin', schema: undefined as never, load }) as const;
     const dashboards = new DashboardService({
       cards: [
@@ -79,7 +80,7 @@ describe('cards', () => {
       cardMs: 20,
     });
     await new Touches({ redis, keys }).add(['school']);
-    const caller = { actor: { roles: ['admin'] } as never, scope: [], now: school.clock.now() };
+    const caller = { actor: { roles: ['admin'], userId: '' } as never, scope: [], now: school.clock.now() };
     const first = await dashboards.admin(caller);
     expect(first).toMatchObject({
       cards: { sound: { value: 1 }, broken: null, slow: null },

@@ -46,6 +46,7 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
       month_pct_bp: percentage,
     }),
     touches,
+    keptSeconds: 300,
     async load({ studentId, classId, today }) {
       const pendingOf = { column: 'class_id', values: classId ? [classId] : [] } as const;
       const from = `${today.slice(0, 7)}-01`;

@@ -55,11 +55,15 @@ export class CalendarChanges {
     work: (change: Change) => Promise<T>,
   ): Promise<{ result: T; warnings: Warning[] }> {
     const timezone = await this.#deps.school.timezone();
-    const { result, effects } = await this.#deps.writeThrough.run(caller, async (change) => {
-      const done = await work(change);
-      return { result: done, effects: await this.#follow(caller, change, done, timezone) };
-    });
-    await this.#afterCommit(effects, timezone);
+    const { result, effects } = await this.#deps.writeThrough.run(
+      caller,
+      async (change) => {
+        const done = await work(change);
+        return { result: done, effects: await this.#follow(caller, change, done, timezone) };
+      },
+      {},
+      { settle: (done) => this.#afterCommit(done.effects, timezone) },
+    );
     return { result, warnings: effects.warnings };
   }
 

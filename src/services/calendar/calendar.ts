@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { Engine } from '../../engine.ts';
+import type { AnyCard } from '../../lib/cards.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Route } from '../../lib/route.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
@@ -8,6 +9,7 @@ import type { AuthStore } from '../auth/auth-store.ts';
 import type { School } from '../school/school.ts';
 import type { WriteThrough } from '../write-through.ts';
 import { createCalendarRoutes } from './calendar.routes.ts';
+import { createCalendarCard } from './calendar-card.ts';
 import { CalendarChanges } from './calendar-changes.ts';
 import { createCalendarConsumers } from './calendar-consumers.ts';
 import { CalendarReader } from './calendar-reader.ts';
@@ -36,6 +38,7 @@ export interface CalendarDeps {
 export function createCalendar(deps: CalendarDeps): {
   routes: Route[];
   consumers: EventConsumer[];
+  cards: AnyCard[];
   days: SchoolDayKeeper;
 } {
   const { engine, knex, school, authStore, activity, writeThrough, secrets } = deps;
@@ -55,11 +58,13 @@ export function createCalendar(deps: CalendarDeps): {
     tokens: new FeedTokens(secrets),
     findScopes: (userId, on) => authStore.findScopes(userId, on),
   });
+  const calendar = new CalendarReader({ months, school });
   return {
+    cards: [createCalendarCard({ reader: calendar })],
     days,
     consumers: createCalendarConsumers({ months, days }),
     routes: [
-      ...createCalendarRoutes({ reader: new CalendarReader({ months, school }), feeds, school }),
+      ...createCalendarRoutes({ reader: calendar, feeds, school }),
       ...createEventRoutes({ events, rsvps, school }),
     ],
   };

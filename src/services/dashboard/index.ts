@@ -25,7 +25,7 @@ export interface Dashboard {
   points: PointsService;
 }
 
-/** Builds the dashboard on the cards of the other services, and has it told of buffered writes at once (I4). */
+/** Builds the dashboard on the cards of the other services, and has it told of changes at once (I4). */
 export function createDashboard({
   engine,
   knex,
@@ -53,6 +53,7 @@ export function createDashboard({
   const cards: AnyCard[] = [...others, createRankCard({ leaderboards, school })];
   const dashboards = new DashboardService({ cards, touches, cache, school, log });
   writer.onEvents((events) => dashboards.handleAtOnce(events));
+  writes.onEvents((events) => dashboards.handleAtOnce(events));
   return {
     routes: createDashboardRoutes({ cards, dashboards, leaderboards, points, school }),
     consumers: [dashboards.consumer, points.consumer],

@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import type { Engine } from '../../engine.ts';
+import type { AnyCard } from '../../lib/cards.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Route } from '../../lib/route.ts';
@@ -17,6 +18,7 @@ import { NotificationStore } from './notification-store.ts';
 import { createTopics } from './notification-topics.ts';
 import { createNotificationRoutes } from './notifications.routes.ts';
 import { createPlatformTopics } from './platform-topics.ts';
+import { createUnreadCard } from './unread-card.ts';
 
 export interface NotificationDeps {
   engine: Engine;
@@ -39,6 +41,7 @@ const ADMINS_STALE_SECONDS = 7 * 86_400;
 export function createNotifications({ engine, db, authStore, mailer, activity, ...deps }: NotificationDeps): {
   routes: Route[];
   consumers: EventConsumer[];
+  cards: AnyCard[];
   tasks: ScheduledTask[];
   notifications: NotificationService;
   /** Active admins, as they are or, while PostgreSQL is away, were. */
@@ -70,6 +73,7 @@ export function createNotifications({ engine, db, authStore, mailer, activity, .
   }).addTopics([...createTopics({ ...deps, store }), ...createPlatformTopics(admins)]);
   return {
     notifications,
+    cards: [createUnreadCard({ notifications })],
     admins,
     tasks: [nightlyPurge('dashboard', 'notifications', store)],
     routes: createNotificationRoutes({ notifications }),

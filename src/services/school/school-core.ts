@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { IMPORTS } from '../../../queues/imports.queue.ts';
 import type { Engine } from '../../engine.ts';
+import type { AnyCard } from '../../lib/cards.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
@@ -24,6 +25,7 @@ import { FileStore } from './file-store.ts';
 import { createFileRoutes } from './files.routes.ts';
 import type { Files } from './files.ts';
 import { GuardianService } from './guardian-service.ts';
+import { createLessonsCard } from './lessons-card.ts';
 import type { School } from './school.ts';
 import { SchoolCaches } from './school-caches.ts';
 import { createStructureRoutes } from './structure.routes.ts';
@@ -54,6 +56,7 @@ export interface SchoolCoreDeps {
 /** Puts together years, classes, people, files and imports. */
 export function createSchoolCore(deps: SchoolCoreDeps): {
   routes: Route[];
+  cards: AnyCard[];
   tasks: ScheduledTask[];
   runImport: ImportService['run'];
 } {
@@ -93,6 +96,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
     clock,
   });
   return {
+    cards: [createLessonsCard({ knex, school })],
     routes: [
       ...createStructureRoutes({ school, years, classes }),
       ...createClassRoutes({ school, classes, subjects, timetables, substitutions }),
