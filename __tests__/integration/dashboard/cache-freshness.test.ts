@@ -6,9 +6,9 @@ import { TODAY } from '../../support/template.ts';
 
 /*
  * DOMAIN §7 for the services that are built: what is kept, and every change that must not leave it stale. Each pair fills the
- * cache, makes the change through the API and reads again. Buffered changes, and changes of what a caller may see, show at once;
- * what follows from an event shows when it has been delivered, long before the minute after which a dashboard is made anew. Only
- * what no event tells may be a minute old: how many writes wait or have failed, and names of subjects and classes.
+ * cache, makes the change through the API and reads again. Changes show at once; what follows from their events, such as points,
+ * shows when those have been delivered, long before the minute after which a dashboard is made anew. Only what no event tells may
+ * be a minute old: how many writes wait or have failed, and names of subjects and classes.
  *
  * Elsewhere: rights and logins in users/access and school/*, lists and rows in property/i4, what is loaded while something changes
  * and how long it is kept in cache-generations and unit/cache.
@@ -260,7 +260,6 @@ sees(school, 'dashboard:teacher', [
     read: () => notTaken(substitute),
     make: async () => roll('present', (await roster(otherClass)).slice(0, 1), otherClass),
     expected: (before: string[]) => before.filter((id) => id !== otherClass),
-    isTold: true,
   },
   {
     change: 'another homeroom',
@@ -523,7 +522,6 @@ sees(school, 'a holiday', [
       made.holiday = (await close(TODAY)).body.data.event.id;
     },
     expected: () => [],
-    isTold: true,
   },
   {
     change: 'today is opened again, in dashboard:student',
@@ -531,7 +529,6 @@ sees(school, 'a holiday', [
     read: async () => (await cardsOf()).attendance.today,
     make: () => admin('DELETE', `/events/${made.holiday}`).then(ok),
     expected: () => 'half_day',
-    isTold: true,
   },
   {
     change: 'today is closed, in dashboard:admin',
@@ -539,7 +536,6 @@ sees(school, 'a holiday', [
     read: missing,
     make: () => close(TODAY),
     expected: () => 0,
-    isTold: true,
   },
   {
     change: 'today is opened again, in dashboard:admin',
@@ -553,7 +549,6 @@ sees(school, 'a holiday', [
       made.missing = String((await admin('GET', `/attendance/missing?date=${TODAY}`)).body.data.length);
     },
     expected: () => Number(made.missing),
-    isTold: true,
   },
   {
     change: 'today is closed, in dashboard:student',
@@ -561,6 +556,5 @@ sees(school, 'a holiday', [
     read: async () => (await cardsOf()).attendance.today,
     make: () => close(TODAY),
     expected: () => null,
-    isTold: true,
   },
 ]);
