@@ -2,6 +2,7 @@ import { type ConnectionOptions, Queue } from 'bullmq';
 import type { BatchResult } from '../src/buffer/batch-writer.ts';
 import { FAILED_EVENTS, type FailedEventData } from './failed-events.queue.ts';
 import { IMPORTS, type ImportData, type ImportResult } from './imports.queue.ts';
+import { MINUTELY, type MinutelyData } from './minutely.queue.ts';
 import { NIGHTLY, type NightlyData } from './nightly.queue.ts';
 import { NOTIFICATIONS, type NotificationData } from './notifications.queue.ts';
 import { SYNC, type SyncData } from './sync.queue.ts';
@@ -17,6 +18,7 @@ export interface Queues {
   [NOTIFICATIONS]: Queue<NotificationData>;
   [IMPORTS]: Queue<ImportData, ImportResult>;
   [NIGHTLY]: Queue<NightlyData>;
+  [MINUTELY]: Queue<MinutelyData>;
 }
 
 /**
@@ -41,6 +43,7 @@ export function createQueues(
     [NOTIFICATIONS]: create<NotificationData>(NOTIFICATIONS),
     [IMPORTS]: create<ImportData, ImportResult>(IMPORTS),
     [NIGHTLY]: create<NightlyData>(NIGHTLY),
+    [MINUTELY]: create<MinutelyData>(MINUTELY),
   };
 }
 

@@ -1,4 +1,5 @@
 import { PressureRelief } from '../processors/pressure-relief.ts';
+import { scheduleMinutely } from '../queues/minutely.queue.ts';
 import { scheduleNightly } from '../queues/nightly.queue.ts';
 import { requestSync, scheduleSyncs } from '../queues/request-sync.ts';
 import { loadConfig } from './config/index.ts';
@@ -9,6 +10,7 @@ import { createLogger } from './lib/logger.ts';
 import { serveMetrics } from './lib/metrics.ts';
 import { startErrorReports } from './lib/sentry.ts';
 import { Shutdown } from './lib/shutdown.ts';
+import { startMinutelyWorker } from './minutely-workers.ts';
 import { startNightlyWorker } from './nightly-workers.ts';
 import { ensureIndexes } from './stores/mongo/indexes.ts';
 import { startSyncWorkers } from './sync-workers.ts';
@@ -34,6 +36,7 @@ async function main(): Promise<void> {
     ? await startEventWorkers(engine, { ...container, services: config.http.services, log })
     : undefined;
   const nightly = config.sync.isEnabled ? await startNightlyWorker(container, log) : undefined;
+  const minutely = config.sync.isEnabled ? await startMinutelyWorker(container, log) : undefined;
   const relief = new PressureRelief({
     ...engine,
     requestSync: () => requestSync(engine.queues, 'memory'),
@@ -42,6 +45,7 @@ async function main(): Promise<void> {
   });
   if (config.sync.isEnabled) relief.start();
   if (config.sync.isEnabled) await scheduleSyncs(engine.queues, config.sync.intervalMs / 1000);
+  if (minutely) await scheduleMinutely(engine.queues);
   // A school that is not there yet has its nights from the next start on.
   if (nightly)
     await container
@@ -61,7 +65,13 @@ async function main(): Promise<void> {
   }
   shutdown
     .add('running batches', () =>
-      Promise.all([relief.stop(), events?.close(), nightly?.close(), ...workers.map((worker) => worker.close())]),
+      Promise.all([
+        relief.stop(),
+        events?.close(),
+        nightly?.close(),
+        minutely?.close(),
+        ...workers.map((worker) => worker.close()),
+      ]),
     )
     .add('metrics', () => metricsServer?.close())
     .add('queues and stores', () => container.close())

@@ -5,6 +5,7 @@ import type { Route } from '../lib/route.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
+import { createAnnouncements } from './announcements/announcements.ts';
 import { attendanceEntity } from './attendance/attendance.entity.ts';
 import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
 import { createAttendanceCards } from './attendance/attendance-cards.ts';
@@ -63,7 +64,10 @@ export interface Services {
   routes: Route[];
   consumers: EventConsumer[];
   /** What jobs of queues ask services to do. */
-  jobs: { runImport: ReturnType<typeof createSchoolCore>['runImport'] };
+  jobs: {
+    runImport: ReturnType<typeof createSchoolCore>['runImport'];
+    publishAnnouncements: ReturnType<typeof createAnnouncements>['publishAnnouncements'];
+  };
   notifications: NotificationService;
   dashboard: Dashboard;
 }
@@ -107,6 +111,7 @@ export function createServices(deps: ServiceDeps): Services {
   });
   const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
   const told = createNotifications({ ...deps, homework, submissions, sheets, activity });
+  const announcements = createAnnouncements({ ...deps, writes, notifications: told.notifications });
   const dashboard = createDashboard({
     ...deps,
     writes,
@@ -131,11 +136,12 @@ export function createServices(deps: ServiceDeps): Services {
       }),
       ...told.routes,
       ...dashboard.routes,
-      ...createStreamRoutes({ streams }),
+      ...announcements.routes,
+      ...createStreamRoutes({ streams, school }),
     ],
-    consumers: [...told.consumers, ...dashboard.consumers],
+    consumers: [...told.consumers, ...announcements.consumers, ...dashboard.consumers],
     dashboard,
-    jobs: { runImport: core.runImport },
+    jobs: { runImport: core.runImport, publishAnnouncements: announcements.publishAnnouncements },
     notifications: told.notifications,
   };
 }

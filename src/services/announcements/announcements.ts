@@ -1,0 +1,37 @@
+import type { Knex } from 'knex';
+import type { Engine } from '../../engine.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { EventConsumer } from '../../lib/events.ts';
+import type { Route } from '../../lib/route.ts';
+import type { NotificationService } from '../notifications/notification-service.ts';
+import type { School } from '../school/school.ts';
+import type { WriteThrough } from '../write-through.ts';
+import { AnnouncementService } from './announcement-service.ts';
+import { AnnouncementStore } from './announcement-store.ts';
+import { createAnnouncementConsumer, createAnnouncementTopic } from './announcements.events.ts';
+import { createAnnouncementRoutes } from './announcements.routes.ts';
+
+export interface AnnouncementsDeps {
+  engine: Engine;
+  knex: Knex;
+  school: School;
+  writes: WriteThrough;
+  notifications: NotificationService;
+  clock: Clock;
+}
+
+/** Puts announcements together. */
+export function createAnnouncements({ engine, knex, school, writes, notifications, clock }: AnnouncementsDeps): {
+  routes: Route[];
+  consumers: EventConsumer[];
+  publishAnnouncements(): Promise<number>;
+} {
+  const store = new AnnouncementStore(knex);
+  const announcements = new AnnouncementService({ knex, store, writes, school });
+  notifications.addTopics([createAnnouncementTopic({ knex, store, school, clock })]);
+  return {
+    routes: createAnnouncementRoutes({ announcements }),
+    consumers: [createAnnouncementConsumer({ notifications, audienceNews: engine.audienceNews })],
+    publishAnnouncements: () => announcements.publishDue(clock.now()),
+  };
+}
