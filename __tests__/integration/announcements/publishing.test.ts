@@ -69,6 +69,8 @@ beforeAll(async () => {
   admin = school.as('admin');
   teacher = school.as('teacher001');
   student = school.as('student0001');
+  // The block alone must keep the child hidden, whatever else is ticked.
+  await school.rows('UPDATE student_guardians SET can_view = true, is_notified = true WHERE is_blocked');
   await idle();
 });
 afterEach(() => school.clock.set(NOW));
