@@ -30,6 +30,7 @@ import type { Log } from './lib/log.ts';
 import { AudienceNews } from './live/audience-news.ts';
 import { Channels } from './live/channels.ts';
 import { EventLog } from './live/event-log.ts';
+import { PlatformAlerts } from './live/platform-alerts.ts';
 import { UserStreams } from './live/user-streams.ts';
 import { WriteNews } from './live/write-news.ts';
 import { CircuitBreaker } from './stores/circuit-breaker.ts';
@@ -95,6 +96,8 @@ export interface Engine {
   writeNews: WriteNews;
   /** Events on their way to their consumers. */
   eventLog: EventLog;
+  /** What admins should look at. */
+  alerts: PlatformAlerts;
   /** What users' clients are told. */
   userStreams: UserStreams;
   audienceNews: AudienceNews;
@@ -112,6 +115,8 @@ export interface Engine {
   reservations: Reservations;
   batchWriter: BatchWriter;
   stores: StoreDirectory;
+  /** Time between sync runs. */
+  intervalMs: number;
   /** A further connection of the same kind, for workers and subscribers. */
   connect(options?: RedisOptions): Redis;
   /** Waits for commits and pointers under way, then closes queues and connections. */
@@ -275,7 +280,10 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     stores,
     log,
     failedJobId: failedWriteJobId,
-    onFailed: (entity, key, jobId) => addFailedJob(queues, entity, key, jobId),
+    onFailed: async (entity, key, jobId, code) => {
+      await addFailedJob(queues, entity, key, jobId);
+      await alerts.writeFailed({ entity, key, error: code }, Date.now());
+    },
     onReleased: async () => void (await requestSync(queues, 'released')),
     announce: (news) => writeNews.announce(news),
   });
@@ -287,6 +295,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
       open({ socketTimeout: SILENCE_MS, maxRetriesPerRequest: 1, connectionName: keys.channel('subscriber') }),
   });
   const eventLog = new EventLog({ redis, keys, channels });
+  const alerts = new PlatformAlerts({ redis, keys, eventLog, log });
   const writeNews = new WriteNews({ channels, keys, states: writeStates });
 
   const barrier = new Barrier({ buffer, batchWriter, registry });
@@ -309,6 +318,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     userStreams: new UserStreams({ redis, keys, channels }),
     audienceNews: new AudienceNews({ channels, keys }),
     eventLog,
+    alerts,
     cache,
     keptCache,
     cacheRedis,
@@ -320,6 +330,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     reservations,
     batchWriter,
     stores,
+    intervalMs,
     connect: open,
     async close() {
       guard.stop();

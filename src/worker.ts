@@ -1,6 +1,4 @@
 import { PressureRelief } from '../processors/pressure-relief.ts';
-import { scheduleMinutely } from '../queues/minutely.queue.ts';
-import { scheduleNightly } from '../queues/nightly.queue.ts';
 import { requestSync, scheduleSyncs } from '../queues/request-sync.ts';
 import { loadConfig } from './config/index.ts';
 import { createContainer } from './container.ts';
@@ -10,10 +8,9 @@ import { createLogger } from './lib/logger.ts';
 import { serveMetrics } from './lib/metrics.ts';
 import { startErrorReports } from './lib/sentry.ts';
 import { Shutdown } from './lib/shutdown.ts';
-import { startMinutelyWorker } from './minutely-workers.ts';
-import { startNightlyWorker } from './nightly-workers.ts';
 import { ensureIndexes } from './stores/mongo/indexes.ts';
 import { startSyncWorkers } from './sync-workers.ts';
+import { declareTasks, startTaskWorker } from './task-workers.ts';
 
 /** A worker beside a web process on one host serves its metrics one port further. */
 const METRICS_PORT_STEP = 1;
@@ -35,8 +32,7 @@ async function main(): Promise<void> {
   const events = config.sync.isEnabled
     ? await startEventWorkers(engine, { ...container, services: config.http.services, log })
     : undefined;
-  const nightly = config.sync.isEnabled ? await startNightlyWorker(container, log) : undefined;
-  const minutely = config.sync.isEnabled ? await startMinutelyWorker(container, log) : undefined;
+  const taskWorker = config.sync.isEnabled ? await startTaskWorker(container, log) : undefined;
   const relief = new PressureRelief({
     ...engine,
     requestSync: () => requestSync(engine.queues, 'memory'),
@@ -45,13 +41,9 @@ async function main(): Promise<void> {
   });
   if (config.sync.isEnabled) relief.start();
   if (config.sync.isEnabled) await scheduleSyncs(engine.queues, config.sync.intervalMs / 1000);
-  if (minutely) await scheduleMinutely(engine.queues);
-  // A school that is not there yet has its nights from the next start on.
-  if (nightly)
-    await container
-      .schoolTimezone()
-      .then((timezone) => scheduleNightly(engine.queues, timezone))
-      .catch((error: Error) => log.warn('nights are not scheduled', { error: error.message }));
+  const declared = taskWorker
+    ? await declareTasks(container, { services: config.http.services, timezone: container.schoolTimezone, log })
+    : undefined;
   const metricsServer = config.metrics.isEnabled
     ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port + METRICS_PORT_STEP, log })
     : undefined;
@@ -68,8 +60,8 @@ async function main(): Promise<void> {
       Promise.all([
         relief.stop(),
         events?.close(),
-        nightly?.close(),
-        minutely?.close(),
+        declared?.stop(),
+        taskWorker?.close(),
         ...workers.map((worker) => worker.close()),
       ]),
     )

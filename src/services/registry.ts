@@ -2,6 +2,7 @@ import type { Db } from 'mongodb';
 import type { EntityDefinition } from '../lib/entity.ts';
 import type { EventConsumer } from '../lib/events.ts';
 import type { Route } from '../lib/route.ts';
+import type { ScheduledTask } from '../lib/scheduled-task.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
@@ -30,6 +31,8 @@ import { createNotifications } from './notifications/notifications.ts';
 import { createFlushCard } from './operations/flush-card.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
+import { createStallCheck } from './operations/stall-check.ts';
+import { createPlatformTasks } from './platform.tasks.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
@@ -63,16 +66,14 @@ export type ServiceDeps = Omit<AccountDeps, 'writes'> &
 export interface Services {
   routes: Route[];
   consumers: EventConsumer[];
+  tasks: ScheduledTask[];
   /** What jobs of queues ask services to do. */
-  jobs: {
-    runImport: ReturnType<typeof createSchoolCore>['runImport'];
-    publishAnnouncements: ReturnType<typeof createAnnouncements>['publishAnnouncements'];
-  };
+  jobs: { runImport: ReturnType<typeof createSchoolCore>['runImport'] };
   notifications: NotificationService;
   dashboard: Dashboard;
 }
 
-/** Builds the services and gathers their routes, what they do about events, and what they do for jobs. */
+/** Builds the services and gathers their routes, what they do about events, by the clock, and for jobs. */
 export function createServices(deps: ServiceDeps): Services {
   const { engine, knex, db, school, authStore, streams, secrets } = deps;
   const { buffer, writer, reader, cache } = engine;
@@ -97,9 +98,11 @@ export function createServices(deps: ServiceDeps): Services {
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
 
   const accounts = createAccounts({ ...deps, writes });
+  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
   const core = createSchoolCore({
     ...deps,
     files,
+    days: calendar.days,
     readers: {
       homework: (viewer, fileId) => homeworkFiles.mayReadGiven(viewer, fileId),
       submission: (viewer, fileId) => homeworkFiles.mayReadHandedIn(viewer, fileId),
@@ -109,7 +112,6 @@ export function createServices(deps: ServiceDeps): Services {
     activity,
     writes,
   });
-  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
   const told = createNotifications({ ...deps, homework, submissions, sheets, activity });
   const announcements = createAnnouncements({ ...deps, writes, notifications: told.notifications });
   const dashboard = createDashboard({
@@ -119,6 +121,9 @@ export function createServices(deps: ServiceDeps): Services {
       ...createAttendanceCards({ marks, school }),
       ...createHomeworkCards({ buffer, cache, reader, store: homeworkStore, school }),
       createFlushCard({ buffer }),
+      ...core.cards,
+      ...calendar.cards,
+      ...told.cards,
     ],
   });
   return {
@@ -139,9 +144,18 @@ export function createServices(deps: ServiceDeps): Services {
       ...announcements.routes,
       ...createStreamRoutes({ streams, school }),
     ],
-    consumers: [...told.consumers, ...announcements.consumers, ...dashboard.consumers],
+    consumers: [...told.consumers, ...announcements.consumers, ...dashboard.consumers, ...calendar.consumers],
+    tasks: [
+      ...createPlatformTasks({ knex, activity }),
+      createStallCheck({ engine, school, prepare: () => told.admins().catch(() => {}) }),
+      ...accounts.tasks,
+      ...core.tasks,
+      ...told.tasks,
+      ...announcements.tasks,
+      ...dashboard.tasks,
+    ],
     dashboard,
-    jobs: { runImport: core.runImport, publishAnnouncements: announcements.publishAnnouncements },
+    jobs: { runImport: core.runImport },
     notifications: told.notifications,
   };
 }

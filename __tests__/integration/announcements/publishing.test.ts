@@ -1,8 +1,8 @@
 import type { Worker } from 'bullmq';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { MINUTELY, minutelyOptions, scheduleMinutely } from '../../../queues/minutely.queue.ts';
+import { RUN_TASKS, scheduleTasks } from '../../../queues/run-tasks.queue.ts';
 import type { DomainEvent } from '../../../src/lib/events.ts';
-import { startMinutelyWorker } from '../../../src/minutely-workers.ts';
+import { startTaskWorker } from '../../../src/task-workers.ts';
 import { BLOCKED_LOGIN, createWorlds, type World } from '../../contract/permissions/worlds.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { useStreams } from '../../support/school-streams.ts';
@@ -36,7 +36,13 @@ const make = async (fields: object = {}, call: Call = admin): Promise<string> =>
   if (status !== 201) throw new Error(JSON.stringify(body));
   return body.data.id;
 };
-const publish = () => school.container.jobs.publishAnnouncements();
+const TASK = 'announcements.publish';
+const taskOf = () => school.container.tasks.find(({ name }) => name === TASK)!;
+/** @returns how many were told */
+const publish = async (): Promise<number> => {
+  const { told } = await taskOf().run({ now: school.clock.now(), progress: async () => {} });
+  return told!;
+};
 const eventsOf = (id: string): DomainEvent[] => published.filter(({ aggregateId }) => aggregateId === id);
 const toldTo = async (call: Call, id: string) =>
   (await call('GET', '/notifications?limit=100')).body.data.filter(
@@ -213,11 +219,10 @@ describe('an announcement with a time to come', () => {
   afterEach(async () => {
     await Promise.all(workers.splice(0).map((worker) => worker.close()));
   });
-  const startWorker = async () => void workers.push(await startMinutelyWorker(school.container, school.log));
+  const startWorker = async () => void workers.push(await startTaskWorker(school.container, school.log, school.clock));
   const runJobs = async (count: number) => {
-    const queue = school.engine.queues[MINUTELY];
-    const data = { task: 'announcements.publish' } as const;
-    await queue.addBulk(Array.from({ length: count }, () => ({ name: data.task, data, opts: minutelyOptions })));
+    const queue = school.engine.queues[RUN_TASKS];
+    await queue.addBulk(Array.from({ length: count }, () => ({ name: TASK, data: { task: TASK } })));
     await until('the jobs', async () => {
       return (await queue.getJobCountByTypes('waiting', 'active')) === 0 ? true : undefined;
     });
@@ -304,11 +309,12 @@ describe('an announcement with a time to come', () => {
   });
 
   it('has one schedule, every minute, however many workers plan it', async () => {
-    const { queues } = school.engine;
-    await Promise.all([scheduleMinutely(queues), scheduleMinutely(queues)]);
-    await scheduleMinutely(queues);
-    expect(await queues[MINUTELY].getJobSchedulers()).toMatchObject([{ key: 'announcements-publish', every: 60_000 }]);
-    expect(await queues[MINUTELY].getJobCountByTypes('waiting', 'delayed')).toBe(1);
-    await queues[MINUTELY].removeJobScheduler('announcements-publish');
+    const queue = school.engine.queues[RUN_TASKS];
+    const plan = () => scheduleTasks(queue, [taskOf()], { services: ['dashboard'], timezone: 'Asia/Kolkata' });
+    await Promise.all([plan(), plan()]);
+    await plan();
+    const schedulers = await queue.getJobSchedulers();
+    expect(schedulers).toMatchObject([{ key: `dashboard~${TASK}`, every: 60_000 }]);
+    await queue.removeJobScheduler(schedulers[0]!.key);
   });
 });

@@ -3,6 +3,7 @@ import type { Engine } from '../../engine.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Route } from '../../lib/route.ts';
+import type { ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { NotificationService } from '../notifications/notification-service.ts';
 import type { School } from '../school/school.ts';
 import type { WriteThrough } from '../write-through.ts';
@@ -20,11 +21,13 @@ export interface AnnouncementsDeps {
   clock: Clock;
 }
 
+const MINUTE_MS = 60_000;
+
 /** Puts announcements together. */
 export function createAnnouncements({ engine, knex, school, writes, notifications, clock }: AnnouncementsDeps): {
   routes: Route[];
   consumers: EventConsumer[];
-  publishAnnouncements(): Promise<number>;
+  tasks: ScheduledTask[];
 } {
   const store = new AnnouncementStore(knex);
   const announcements = new AnnouncementService({ knex, store, writes, school });
@@ -32,6 +35,13 @@ export function createAnnouncements({ engine, knex, school, writes, notification
   return {
     routes: createAnnouncementRoutes({ announcements }),
     consumers: [createAnnouncementConsumer({ notifications, audienceNews: engine.audienceNews })],
-    publishAnnouncements: () => announcements.publishDue(clock.now()),
+    tasks: [
+      {
+        name: 'announcements.publish',
+        service: 'dashboard',
+        schedule: { everyMs: MINUTE_MS },
+        run: async ({ now }) => ({ told: await announcements.publishDue(now) }),
+      },
+    ],
   };
 }

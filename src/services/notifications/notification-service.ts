@@ -139,7 +139,11 @@ export class NotificationService {
     const [known, mailed] = await Promise.all([
       // Where the archive cannot be asked, it keeps the first itself.
       store.told(ids).catch(noneIfAway),
-      contacts.whoWantMails(userIds),
+      contacts.whoWantMails(userIds).catch((error: unknown) => {
+        // What is urgent is told where it can be; the rest waits, and is mailed as well.
+        if (told.severity !== 'urgent') throw error;
+        return noneIfAway(error);
+      }),
     ]);
     await Promise.all(
       [...ids]

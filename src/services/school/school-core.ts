@@ -1,9 +1,11 @@
 import type { Knex } from 'knex';
 import { IMPORTS } from '../../../queues/imports.queue.ts';
 import type { Engine } from '../../engine.ts';
+import type { AnyCard } from '../../lib/cards.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
+import { nightlyPurge, type ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { ObjectStore } from '../../stores/objects/object-store.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { storeSheets, storeSheetsOf } from '../attendance/pending-sheets.ts';
@@ -23,6 +25,7 @@ import { FileStore } from './file-store.ts';
 import { createFileRoutes } from './files.routes.ts';
 import type { Files } from './files.ts';
 import { GuardianService } from './guardian-service.ts';
+import { createLessonsCard } from './lessons-card.ts';
 import type { School } from './school.ts';
 import { SchoolCaches } from './school-caches.ts';
 import { createStructureRoutes } from './structure.routes.ts';
@@ -31,7 +34,7 @@ import { StudentStore } from './student-store.ts';
 import { createStudentRoutes } from './students.routes.ts';
 import { SubstitutionService } from './substitution-service.ts';
 import { TimetableService } from './timetable-service.ts';
-import { YearService } from './year-service.ts';
+import { type YearDays, YearService } from './year-service.ts';
 
 export interface SchoolCoreDeps {
   engine: Engine;
@@ -42,6 +45,8 @@ export interface SchoolCoreDeps {
   files: Files;
   /** Who else may read a file, by its purpose. */
   readers: FileReaders;
+  /** Follows the dates of academic years. */
+  days: YearDays;
   activity: ActivityLog;
   writes: WriteThrough;
   clock: Clock;
@@ -49,13 +54,19 @@ export interface SchoolCoreDeps {
 }
 
 /** Puts together years, classes, people, files and imports. */
-export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runImport: ImportService['run'] } {
-  const { engine, knex, school, sessions, objects, files, readers, activity, writes, clock, log } = deps;
+export function createSchoolCore(deps: SchoolCoreDeps): {
+  routes: Route[];
+  cards: AnyCard[];
+  tasks: ScheduledTask[];
+  runImport: ImportService['run'];
+} {
+  const { engine, knex, school, sessions, objects, files, readers, days, activity, writes, clock, log } = deps;
   const caches = new SchoolCaches({ knex, school, sessions });
   const years = new YearService({
     writes,
     knex,
     caches,
+    days,
     flushSheets: (from, to) => storeSheets(engine, from, to),
   });
   const classes = new ClassService({ writes, knex, school, caches });
@@ -85,6 +96,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runIm
     clock,
   });
   return {
+    cards: [createLessonsCard({ knex, school })],
     routes: [
       ...createStructureRoutes({ school, years, classes }),
       ...createClassRoutes({ school, classes, subjects, timetables, substitutions }),
@@ -92,6 +104,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runIm
       ...createImportRoutes({ imports }),
       ...createStudentRoutes({ students, enrolment, guardians }),
     ],
+    tasks: [nightlyPurge('auth', 'uploads', fileService)],
     runImport: (...job) => imports.run(...job),
   };
 }

@@ -3,6 +3,7 @@ import type { Engine } from '../../engine.ts';
 import type { Background } from '../../lib/background.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
+import { nightlyPurge, type ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { Mailer } from '../../stores/mail/mailer.ts';
 import { createAccountRoutes } from '../auth/account.routes.ts';
 import { AccountMails } from '../auth/account-mails.ts';
@@ -40,7 +41,7 @@ export interface AccountDeps {
 }
 
 /** Puts together what changes accounts, by their owners and by administrators. */
-export function createAccounts(deps: AccountDeps): { routes: Route[]; users: UserService } {
+export function createAccounts(deps: AccountDeps): { routes: Route[]; tasks: ScheduledTask[]; users: UserService } {
   const { engine, knex, school, authStore, logins, sessions, tokens, guard, mailer, appUrl, background, log } = deps;
   const store = new UserStore(knex);
   const accountTokens = new AccountTokens(knex);
@@ -53,5 +54,9 @@ export function createAccounts(deps: AccountDeps): { routes: Route[]; users: Use
     users: new UserService({ ...shared, credentials, barrier: engine.barrier, school }),
     access: new AccessService(shared),
   };
-  return { users: services.users, routes: [...createAccountRoutes(services), ...createUserRoutes(services)] };
+  return {
+    users: services.users,
+    routes: [...createAccountRoutes(services), ...createUserRoutes(services)],
+    tasks: [nightlyPurge('auth', 'logins', logins), nightlyPurge('auth', 'account-tokens', accountTokens)],
+  };
 }
