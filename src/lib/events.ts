@@ -1,4 +1,5 @@
 import type { Actor } from './actor.ts';
+import { newId } from './ids.ts';
 import type { RequestContext } from './route.ts';
 
 /** What services tell each other (DOMAIN §6). */
@@ -15,6 +16,7 @@ export type EventName =
   | 'attendance.stored'
   | 'leave.decided'
   | 'points.changed'
+  | 'announcement.published'
   | 'calendar.event.changed'
   | 'calendar.holiday.changed'
   | 'platform.flush.failed'
@@ -40,7 +42,8 @@ export interface DomainEvent extends NewEvent {
   requestId: string | null;
 }
 
-const EVENT_VERSION = 1;
+/** Of the payloads that are sent now. */
+export const EVENT_VERSION = 1;
 
 /** What a request says happened, as it is delivered: a repeated request makes the same event again. */
 export const stampEvent = (
@@ -58,6 +61,16 @@ export const stampEvent = (
   at: now.toISOString(),
   actorId: actor.userId,
   requestId,
+});
+
+/** What no user did: work that its time brings. */
+export const stampScheduled = (event: NewEvent, now: Date): DomainEvent => ({
+  ...event,
+  id: newId(),
+  v: EVENT_VERSION,
+  at: now.toISOString(),
+  actorId: null,
+  requestId: null,
 });
 
 /** What the parts of an aggregate's id share: the first of them decides where its events are kept. */

@@ -7,6 +7,7 @@ import type { ScheduledTask } from '../lib/scheduled-task.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
+import { createAnnouncements } from './announcements/announcements.ts';
 import { attendanceEntity } from './attendance/attendance.entity.ts';
 import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
 import { createAttendanceCards } from './attendance/attendance-cards.ts';
@@ -99,7 +100,8 @@ export function createServices(deps: ServiceDeps): Services {
   });
   const homeworkFiles = new HomeworkFiles({ buffer, store: homeworkStore, homework, submissions });
   const sheets = new SheetService({ buffer, writer, reader, school, activity });
-  const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
+  const attendanceStore = new AttendanceStore(knex);
+  const marks = new AttendanceMarks({ buffer, cache, store: attendanceStore });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
 
   const accounts = createAccounts({ ...deps, writes });
@@ -127,6 +129,7 @@ export function createServices(deps: ServiceDeps): Services {
     writes,
   });
   const told = createNotifications({ ...deps, homework, submissions, sheets, activity });
+  const announcements = createAnnouncements({ ...deps, writes, notifications: told.notifications });
   const dashboard = createDashboard({
     ...deps,
     writes,
@@ -138,6 +141,7 @@ export function createServices(deps: ServiceDeps): Services {
       ...calendar.cards,
       ...told.cards,
     ],
+    sources: { attendance: attendanceStore, homework: homeworkStore },
   });
   return {
     routes: [
@@ -154,15 +158,17 @@ export function createServices(deps: ServiceDeps): Services {
       }),
       ...told.routes,
       ...dashboard.routes,
-      ...createStreamRoutes({ streams }),
+      ...announcements.routes,
+      ...createStreamRoutes({ streams, rowScopes }),
     ],
-    consumers: [...told.consumers, ...dashboard.consumers, ...calendar.consumers],
+    consumers: [...told.consumers, ...announcements.consumers, ...dashboard.consumers, ...calendar.consumers],
     tasks: [
       ...createPlatformTasks({ knex, activity }),
       createStallCheck({ engine, school, prepare: () => told.admins().catch(() => {}) }),
       ...accounts.tasks,
       ...core.tasks,
       ...told.tasks,
+      ...announcements.tasks,
       ...dashboard.tasks,
     ],
     dashboard,

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jobView } from '../../../src/services/imports/imports.routes.ts';
-import { type Answer, type Call, until, useSchool } from '../../support/harness.ts';
+import { type Answer, type Call, useSchool } from '../../support/harness.ts';
 import { expectShape } from '../../support/shape.ts';
+import { until } from '../../support/until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'schools24-imports-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -36,7 +37,7 @@ async function fileOf(content: string | Buffer): Promise<string> {
 const ask = async (content: string | Buffer, { kind = 'students', dry_run = false } = {}): Promise<Answer> =>
   admin('POST', `/imports/${kind}`, { body: { file_id: await fileOf(content), dry_run } });
 const finished = (id: string) =>
-  until(async () => {
+  until('the import', async () => {
     const { data } = (await admin('GET', `/jobs/${id}`)).body;
     expectShape(jobView, data);
     return data.state === 'completed' || data.state === 'failed' ? data : undefined;

@@ -97,17 +97,17 @@ export class DashboardService {
   }
 
   async teacher({ actor, now }: Pick<Caller, 'actor' | 'now'>): Promise<CardAnswer> {
-    const { staffId, teaches, homerooms } = await actor.scopes();
+    const { staffId, teaches, homerooms: own, substitutions = [] } = await actor.scopes();
     if (!staffId) throw new NotFoundError();
-    const context = {
-      now,
-      today: await this.#deps.school.dateAt(now),
-      staffId,
-      userId: actor.userId,
-      teaches,
-      homerooms,
-    };
-    return this.#answer('teacher', `dashboard:teacher:${staffId}`, [`staff:${staffId}`], context, actor.userId);
+    const today = await this.#deps.school.dateAt(now);
+    const covered = substitutions
+      .filter(({ onDate, classId }) => onDate === today && !own.some(({ id }) => id === classId))
+      .map(({ classId, className }) => ({ id: classId, name: className }));
+    const homerooms = [...own, ...covered];
+    const touches: Touch[] = [`staff:${staffId}`, ...homerooms.map(({ id }) => `class:${id}` as const)];
+    const context = { now, today, staffId, userId: actor.userId, teaches, homerooms };
+    const subjects = teaches.map(({ classSubjectId }) => classSubjectId).join();
+    return this.#answer('teacher', `dashboard:teacher:${staffId}`, touches, context, actor.userId, subjects);
   }
 
   async admin({ actor, now }: Pick<Caller, 'actor' | 'now'>): Promise<CardAnswer> {
@@ -141,12 +141,14 @@ export class DashboardService {
       await this.handle(event).catch((error: Error) => this.#deps.log.warn('dashboards not told', { error }));
   }
 
+  /** @param inputs what the cards show by, beside the day and those whom touches name: with another it is another dashboard */
   async #answer<K extends DashboardKind>(
     kind: K,
     name: string,
     touches: readonly Touch[],
     context: CardContexts[K],
     viewerId: string,
+    inputs = '',
   ): Promise<CardAnswer> {
     // The casts: a card of this dashboard takes its context.
     const own = this.#deps.cards.filter(({ dashboard }) => dashboard === kind);
@@ -158,9 +160,9 @@ export class DashboardService {
         ttlSeconds: Math.min(...kept.map(({ keptSeconds = DASHBOARD_SECONDS }) => keptSeconds)),
         mostSeconds: ({ until }) => (until ? (Date.parse(until) - context.now.getTime()) / 1000 : Infinity),
         stamp: async () => {
-          const counts = await this.#deps.touches.stamp(touches);
+          const counts = await this.#deps.touches.stamp([...touches, 'everybody']);
           // The day is part of what a dashboard shows.
-          return counts && `${context.today} ${counts}`;
+          return counts && `${context.today} ${counts} ${inputs}`;
         },
         isKept: ({ degraded }) => degraded.length === 0,
         load: () => this.#run(kept, context),
@@ -176,13 +178,15 @@ export class DashboardService {
   ): Promise<KeptCards> {
     const { log, cardMs = CARD_MS } = this.#deps;
     const degraded: string[] = [];
+    // Of the request: what a card reads is as new at least.
+    const as_of = context.now.toISOString();
     const untils: string[] = [];
     const loaded = await Promise.all(
       cards.map(async ({ name, dashboard, load }): Promise<[string, Cards[string]]> => {
         try {
           const { until, ...content } = await withinMs(load(context), cardMs);
           if (until) untils.push(until);
-          return [name, { as_of: context.now.toISOString(), ...content }];
+          return [name, { as_of, ...content }];
         } catch (error) {
           log.warn('card left out', { dashboard, card: name, error });
           degraded.push(name);
