@@ -52,11 +52,9 @@ export const entities: readonly EntityDefinition[] = [
 ];
 
 export type ServiceDeps = Omit<AccountDeps, 'writes'> &
-  Pick<SchoolCoreDeps, 'objects' | 'clock'> & {
+  Pick<SchoolCoreDeps, 'objects'> & {
     db: Db;
     streams: OpenStreams;
-    /** Secrets that sign tokens, the newest first. */
-    secrets: readonly Uint8Array[];
   };
 
 export interface Services {
@@ -95,6 +93,7 @@ export function createServices(deps: ServiceDeps): Services {
   const accounts = createAccounts({ ...deps, writes });
   const core = createSchoolCore({
     ...deps,
+    users: accounts.users,
     files,
     readers: {
       homework: (viewer, fileId) => homeworkFiles.mayReadGiven(viewer, fileId),
@@ -133,7 +132,7 @@ export function createServices(deps: ServiceDeps): Services {
       ...dashboard.routes,
       ...createStreamRoutes({ streams }),
     ],
-    consumers: [...told.consumers, ...dashboard.consumers],
+    consumers: [...accounts.consumers, ...told.consumers, ...dashboard.consumers],
     dashboard,
     jobs: { runImport: core.runImport },
     notifications: told.notifications,

@@ -66,6 +66,17 @@ export class GuardianService {
     return { guardians: after, version };
   }
 
+  /** The same list, with those whom the school knows by name and phone named by their ids: brothers and sisters share a guardian. */
+  recognise(knex: Knex, wanted: readonly WantedGuardian[]): Promise<WantedGuardian[]> {
+    return Promise.all(
+      wanted.map(async ({ full_name, phone, email, ...link }) => {
+        if (full_name === undefined || phone === undefined) return link;
+        const id = await knownGuardian(knex, { full_name, phone });
+        return id === undefined ? { ...link, full_name, phone, email: email ?? null } : { ...link, guardian_id: id };
+      }),
+    );
+  }
+
   /**
    * Replaces the links inside a change of the caller's; people who are not known yet are added. Somebody of the same name and
    * phone who looks after this student already is the same person: said twice, a list adds nobody twice.
@@ -106,6 +117,18 @@ export class GuardianService {
     }
     await knex('student_guardians').insert(links);
   }
+}
+
+/** The guardian of this name, in whatever case, and phone. */
+export async function knownGuardian(
+  knex: Knex,
+  person: { full_name: string; phone: string },
+): Promise<string | undefined> {
+  const result = await knex.raw(
+    'SELECT id FROM guardians WHERE phone = :phone AND lower(full_name) = lower(:full_name) ORDER BY id LIMIT 1',
+    person,
+  );
+  return result.rows[0]?.id;
 }
 
 /** For the audit log: who may do what, without names or numbers. */

@@ -11,8 +11,9 @@ import type { Sessions } from '../auth/sessions.ts';
 import { storeHomeworkOf } from '../homework/pending-homework.ts';
 import { ImportService } from '../imports/import-service.ts';
 import { createImportRoutes } from '../imports/imports.routes.ts';
-import { createStudentImport, studentColumnOf } from '../imports/student-import.ts';
-import { createUserImport, userColumnOf } from '../imports/user-import.ts';
+import { createStudentImport } from '../imports/student-import.ts';
+import { createUserImport } from '../imports/user-import.ts';
+import type { UserService } from '../users/user-service.ts';
 import type { WriteThrough } from '../write-through.ts';
 import { ClassService } from './class-service.ts';
 import { ClassSubjectService } from './class-subject-service.ts';
@@ -44,13 +45,14 @@ export interface SchoolCoreDeps {
   readers: FileReaders;
   activity: ActivityLog;
   writes: WriteThrough;
+  users: UserService;
   clock: Clock;
   log: Log;
 }
 
 /** Puts together years, classes, people, files and imports. */
 export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runImport: ImportService['run'] } {
-  const { engine, knex, school, sessions, objects, files, readers, activity, writes, clock, log } = deps;
+  const { engine, knex, school, sessions, objects, files, readers, activity, writes, users, clock, log } = deps;
   const caches = new SchoolCaches({ knex, school, sessions });
   const years = new YearService({
     writes,
@@ -78,10 +80,11 @@ export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runIm
     queue: engine.queues[IMPORTS],
     files: fileService,
     activity,
-    targets: {
-      users: { rows: createUserImport({ knex, writes }), columnOf: userColumnOf },
-      students: { rows: createStudentImport({ knex, school, students }), columnOf: studentColumnOf },
+    kinds: {
+      users: createUserImport({ users, studentsByAdmissionNo: (numbers) => store.idsByAdmissionNo(numbers) }),
+      students: createStudentImport({ school, students }),
     },
+    writes,
     clock,
   });
   return {

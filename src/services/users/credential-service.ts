@@ -82,14 +82,26 @@ export class CredentialService {
   async handOut({ id, email, login }: UserRow, issued: IssuedCredentials): Promise<HandedOut> {
     if (issued?.kind === 'temporary_password') return { invite: null, temporary_password: issued.password };
     if (!issued) return { invite: null, temporary_password: null };
-    const { token, expiresAt } = issued.token;
+    const { expiresAt } = issued.token;
     let isSent = true;
     try {
-      await this.#mails.sendLink('invite', { email: email!, login, token, expiresAt });
+      await this.#mails.sendLink('invite', { email: email!, login, ...issued.token });
     } catch (error) {
       isSent = false;
       this.#log.error('invite not sent', { userId: id, error });
     }
     return { invite: { expires_at: expiresAt.toISOString(), is_sent: isSent }, temporary_password: null };
+  }
+
+  /**
+   * Invites somebody for whom no request waits. Tried again under the same id it is the same mail with the same link.
+   *
+   * @throws MailNotSentError
+   */
+  async sendInvite({ id: userId, email, login }: UserRow, id: string, now: Date): Promise<void> {
+    const token = await this.#users.transaction((knex) =>
+      this.#accountTokens.issue(knex, { id, userId, kind: 'invite', now }),
+    );
+    if (token) await this.#mails.sendLink('invite', { email: email!, login, ...token });
   }
 }
