@@ -88,7 +88,7 @@ export function createServices(deps: ServiceDeps): Services {
   const homeworkFiles = new HomeworkFiles({ buffer, store: homeworkStore, homework, submissions });
   const sheets = new SheetService({ buffer, writer, reader, school, activity });
   const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
-  const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
+  const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files, school });
 
   const accounts = createAccounts({ ...deps, writes });
   const core = createSchoolCore({
