@@ -7,7 +7,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { requestSync } from '../../queues/request-sync.ts';
 import type { SyncRun } from '../../queues/sync-runs.ts';
 import { runSeed } from '../../seeds/run.ts';
-import { loadConfig } from '../../src/config/index.ts';
+import { type Config, loadConfig } from '../../src/config/index.ts';
 import { type Container, createContainer } from '../../src/container.ts';
 import { startEngine } from '../../src/engine.ts';
 import { startEventWorkers } from '../../src/event-workers.ts';
@@ -81,6 +81,8 @@ export class SchoolHarness {
   readonly log = createTestLog();
   readonly prefix = `t${randomBytes(5).toString('hex')}`;
   container!: Container;
+  /** For a further process of the same school. */
+  config!: Config;
   knexUrl = '';
   baseUrl = '';
   /** Every answer of `as` is held against it. */
@@ -111,7 +113,7 @@ export class SchoolHarness {
     this.knexUrl = url.href;
     const mongo = new URL(process.env.MONGO_URL!);
     mongo.pathname = `/${this.prefix}`;
-    const config = loadConfig({
+    this.config = loadConfig({
       NODE_ENV: 'test',
       DATABASE_URL: url.href,
       REDIS_URL: process.env.REDIS_URL,
@@ -121,6 +123,7 @@ export class SchoolHarness {
       JWT_KEYS: `test:${Buffer.alloc(32, 7).toString('base64')}`,
       ...this.#env,
     });
+    const { config } = this;
     this.container = createContainer({ config, log: this.log, role: 'web', clock: this.clock });
     this.#worker = createContainer({ config, log: this.log, role: 'worker', clock: this.clock });
     await startEngine(this.container.engine, this.log);

@@ -132,7 +132,7 @@ export function createServices(deps: ServiceDeps): Services {
       ...dashboard.routes,
       ...createStreamRoutes({ streams }),
     ],
-    consumers: [...accounts.consumers, ...told.consumers, ...dashboard.consumers],
+    consumers: [...accounts.consumers, ...core.consumers, ...told.consumers, ...dashboard.consumers],
     dashboard,
     jobs: { runImport: core.runImport },
     notifications: told.notifications,

@@ -77,17 +77,25 @@ export class DashboardService {
 
   async teacher({ actor, now }: Caller): Promise<CardAnswer> {
     requireRole(actor, ['teacher']);
-    const { staffId, teaches, homerooms } = await actor.scopes();
+    const { staffId, teaches, homerooms: led, substitutions = [] } = await actor.scopes();
     if (!staffId) throw new NotFoundError();
+    const today = await this.#deps.school.dateAt(now);
+    // Who stands in for somebody leads the class on that day.
+    const covered = substitutions
+      .filter(({ classId, onDate }) => onDate === today && !led.some(({ id }) => id === classId))
+      .map(({ classId, className }) => ({ id: classId, name: className }));
+    const homerooms = [...led, ...covered];
     const context = {
       now,
-      today: await this.#deps.school.dateAt(now),
+      today,
       staffId,
       userId: actor.userId,
       teaches,
       homerooms,
     };
-    return this.#kept('teacher', `dashboard:teacher:${staffId}`, [`staff:${staffId}`], context);
+    // What somebody teaches and leads is part of what is shown: after a change of it nothing kept before is served.
+    const reach = [...teaches.map(({ classSubjectId }) => classSubjectId), ...homerooms.map(({ id }) => id)].join();
+    return this.#kept('teacher', `dashboard:teacher:${staffId}`, [`staff:${staffId}`], context, reach);
   }
 
   async admin({ actor, now }: Caller): Promise<CardAnswer> {
@@ -124,6 +132,7 @@ export class DashboardService {
     name: string,
     touches: readonly Touch[],
     context: CardContexts[K],
+    reach = '',
   ): Promise<CardAnswer> {
     const { value } = await this.#deps.cache.get<CardAnswer>({
       name,
@@ -131,7 +140,7 @@ export class DashboardService {
       stamp: async () => {
         const counts = await this.#deps.touches.stamp(touches);
         // The day is part of what a dashboard shows.
-        return counts && `${context.today} ${counts}`;
+        return counts && `${context.today} ${reach} ${counts}`;
       },
       isKept: ({ degraded }) => degraded.length === 0,
       load: () => this.#run(kind, context),

@@ -75,7 +75,7 @@ export class EnrolmentService {
     const before = known && (await this.#store.find(studentId, wanted.startsOn));
     // By the same request, whose answer was lost.
     if (known && before) return { enrolment: known, version: before.version };
-    const { placed, version, student } = await this.#writes.run(caller, async (change) => {
+    const { placed, version } = await this.#writes.run(caller, async (change) => {
       const locked = await this.lock(change.knex, studentId, wanted.startsOn, ifMatch);
       const done = await this.place(id, change, locked, wanted);
       change.record({
@@ -85,9 +85,9 @@ export class EnrolmentService {
         before: { class_id: done.from },
         after: { class_id: wanted.classId, starts_on: wanted.startsOn },
       });
-      return { placed: done, student: locked, version: await touch(change.knex, studentId, caller.now) };
+      return { placed: done, version: await touch(change.knex, studentId, caller.now) };
     });
-    await this.#forget(student, [placed.from, wanted.classId]);
+    await this.#caches.forgetMembership(studentId, [placed.from, wanted.classId]);
     return { enrolment: placed.enrolment, version };
   }
 
@@ -131,7 +131,7 @@ export class EnrolmentService {
       });
       return { student: (await this.#store.find(studentId, leftOn, knex))!, classes: ended };
     });
-    await this.#forget(student, classes);
+    await this.#caches.forgetMembership(studentId, classes);
     return { student, open: await openItemsOf(studentId, this.#obligations, this.#log) };
   }
 
@@ -176,15 +176,6 @@ export class EnrolmentService {
     });
     const { rollNo } = result.rows[0];
     return { enrolment: { id, classId, className: target.name, rollNo, startsOn, endsOn: null }, from };
-  }
-
-  async #forget(student: StudentRow, classes: readonly (string | null)[]): Promise<void> {
-    const guardians = await this.#store.guardians(student.id);
-    await this.#caches.forget({
-      rosters: classes.filter((id) => id !== null),
-      students: [student.id],
-      users: [student.userId, ...guardians.map(({ userId }) => userId)],
-    });
   }
 }
 

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { IMPORTS } from '../../../queues/imports.queue.ts';
 import type { Engine } from '../../engine.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { EventConsumer } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
 import type { ObjectStore } from '../../stores/objects/object-store.ts';
@@ -26,6 +27,7 @@ import type { Files } from './files.ts';
 import { GuardianService } from './guardian-service.ts';
 import type { School } from './school.ts';
 import { SchoolCaches } from './school-caches.ts';
+import { createScopeConsumer } from './scope-consumer.ts';
 import { createStructureRoutes } from './structure.routes.ts';
 import { StudentService } from './student-service.ts';
 import { StudentStore } from './student-store.ts';
@@ -51,7 +53,11 @@ export interface SchoolCoreDeps {
 }
 
 /** Puts together years, classes, people, files and imports. */
-export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runImport: ImportService['run'] } {
+export function createSchoolCore(deps: SchoolCoreDeps): {
+  routes: Route[];
+  consumers: EventConsumer[];
+  runImport: ImportService['run'];
+} {
   const { engine, knex, school, sessions, objects, files, readers, activity, writes, users, clock, log } = deps;
   const caches = new SchoolCaches({ knex, school, sessions });
   const years = new YearService({
@@ -95,6 +101,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): { routes: Route[]; runIm
       ...createImportRoutes({ imports }),
       ...createStudentRoutes({ students, enrolment, guardians }),
     ],
+    consumers: [createScopeConsumer({ caches, knex })],
     runImport: (...job) => imports.run(...job),
   };
 }
