@@ -32,6 +32,7 @@ import { OperationsService } from './operations/operations-service.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
+import { Departures } from './school/departures.ts';
 import { Files } from './school/files.ts';
 import { createSchoolCore, type SchoolCoreDeps } from './school/school-core.ts';
 import type { OpenStreams } from './stream/open-streams.ts';
@@ -64,6 +65,7 @@ export interface Services {
   jobs: { runImport: ReturnType<typeof createSchoolCore>['runImport'] };
   notifications: NotificationService;
   dashboard: Dashboard;
+  departures: Departures;
 }
 
 /** Builds the services and gathers their routes, what they do about events, and what they do for jobs. */
@@ -91,9 +93,11 @@ export function createServices(deps: ServiceDeps): Services {
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files, school });
 
   const accounts = createAccounts({ ...deps, writes });
+  const departures = new Departures(deps.log);
   const core = createSchoolCore({
     ...deps,
     users: accounts.users,
+    departures,
     files,
     readers: {
       homework: (viewer, fileId) => homeworkFiles.mayReadGiven(viewer, fileId),
@@ -134,6 +138,7 @@ export function createServices(deps: ServiceDeps): Services {
     ],
     consumers: [...accounts.consumers, ...core.consumers, ...told.consumers, ...dashboard.consumers],
     dashboard,
+    departures,
     jobs: { runImport: core.runImport },
     notifications: told.notifications,
   };

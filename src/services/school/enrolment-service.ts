@@ -7,9 +7,8 @@ import {
   UnprocessableError,
 } from '../../errors/catalogue.ts';
 import { addDays } from '../../lib/clock.ts';
-import type { Log } from '../../lib/log.ts';
 import { type Caller, type Change, NEXT_VERSION, requireVersion, type WriteThrough } from '../write-through.ts';
-import { type Obligations, type OpenItems, openItemsOf } from './departures.ts';
+import type { Departures, OpenObligations } from './departures.ts';
 import type { SchoolCaches } from './school-caches.ts';
 import type { EnrolmentRow, StudentRow, StudentStore } from './student-store.ts';
 
@@ -41,21 +40,18 @@ export class EnrolmentService {
   readonly #writes: WriteThrough;
   readonly #store: StudentStore;
   readonly #caches: SchoolCaches;
-  readonly #obligations: readonly Obligations[];
-  readonly #log: Log;
+  readonly #departures: Departures;
 
   constructor(deps: {
     writes: WriteThrough;
     store: StudentStore;
     caches: SchoolCaches;
-    obligations: readonly Obligations[];
-    log: Log;
+    departures: Departures;
   }) {
     this.#writes = deps.writes;
     this.#store = deps.store;
     this.#caches = deps.caches;
-    this.#obligations = deps.obligations;
-    this.#log = deps.log;
+    this.#departures = deps.departures;
   }
 
   /**
@@ -92,7 +88,7 @@ export class EnrolmentService {
   }
 
   /**
-   * Ends a student's membership on a day and lists what is still open (A6). Transport follows from the event.
+   * Ends a student's membership on a day, with what other services give it, and lists what is still open (A6).
    *
    * @throws NotFoundError, BadStateError for one who has left already, UnprocessableError for a day before admission
    */
@@ -101,7 +97,7 @@ export class EnrolmentService {
     studentId: string,
     { leftOn, reason }: Leaving,
     ifMatch?: number,
-  ): Promise<{ student: StudentRow; open: OpenItems }> {
+  ): Promise<{ student: StudentRow; open: OpenObligations }> {
     const { student, classes } = await this.#writes.run(caller, async ({ knex, emit, record }) => {
       const has = await this.#store.find(studentId, leftOn, knex);
       // Said again, as after an answer that was lost.
@@ -112,6 +108,7 @@ export class EnrolmentService {
         throw new UnprocessableError({ errors: [{ pointer: '/left_on', detail: 'is before the admission' }] });
       }
       const ended = await endMembership(knex, studentId, leftOn);
+      await this.#departures.onLeave(knex, studentId, leftOn);
       await knex.raw(
         `UPDATE students SET status = 'left', left_on = :leftOn, leave_reason = :reason, updated_at = :now, version = ${NEXT_VERSION}
          WHERE id = :studentId`,
@@ -132,7 +129,7 @@ export class EnrolmentService {
       return { student: (await this.#store.find(studentId, leftOn, knex))!, classes: ended };
     });
     await this.#caches.forgetMembership(studentId, classes);
-    return { student, open: await openItemsOf(studentId, this.#obligations, this.#log) };
+    return { student, open: await this.#departures.obligationsOf(studentId) };
   }
 
   /**

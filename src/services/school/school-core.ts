@@ -3,7 +3,6 @@ import { IMPORTS } from '../../../queues/imports.queue.ts';
 import type { Engine } from '../../engine.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
-import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
 import type { ObjectStore } from '../../stores/objects/object-store.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
@@ -19,6 +18,7 @@ import type { WriteThrough } from '../write-through.ts';
 import { ClassService } from './class-service.ts';
 import { ClassSubjectService } from './class-subject-service.ts';
 import { createClassRoutes } from './classes.routes.ts';
+import type { Departures } from './departures.ts';
 import { EnrolmentService } from './enrolment-service.ts';
 import { type FileReaders, FileService } from './file-service.ts';
 import { FileStore } from './file-store.ts';
@@ -48,8 +48,9 @@ export interface SchoolCoreDeps {
   activity: ActivityLog;
   writes: WriteThrough;
   users: UserService;
+  /** Who takes part when a student leaves. */
+  departures: Departures;
   clock: Clock;
-  log: Log;
 }
 
 /** Puts together years, classes, people, files and imports. */
@@ -58,7 +59,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
   consumers: EventConsumer[];
   runImport: ImportService['run'];
 } {
-  const { engine, knex, school, sessions, objects, files, readers, activity, writes, users, clock, log } = deps;
+  const { engine, knex, school, sessions, objects, files, readers, activity, writes, users, departures, clock } = deps;
   const caches = new SchoolCaches({ knex, school, sessions });
   const years = new YearService({
     writes,
@@ -78,7 +79,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
   const timetables = new TimetableService({ writes, knex, caches });
   const substitutions = new SubstitutionService({ writes, school, caches });
   const store = new StudentStore(knex);
-  const enrolment = new EnrolmentService({ writes, store, caches, obligations: [], log });
+  const enrolment = new EnrolmentService({ writes, store, caches, departures });
   const guardians = new GuardianService({ writes, store, caches });
   const students = new StudentService({ writes, store, school, caches, enrolment, guardians, files });
   const fileService = new FileService({ writes, store: new FileStore(knex), objects, readers });
