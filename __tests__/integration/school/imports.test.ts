@@ -4,6 +4,7 @@ import { jobView } from '../../../src/services/imports/imports.routes.ts';
 import { type Answer, type Call, until, useSchool } from '../../support/harness.ts';
 import { useMailFolder } from '../../support/mails.ts';
 import { expectShape } from '../../support/shape.ts';
+import { endedJob, uploadTable } from '../../support/uploads.ts';
 
 const mails = useMailFolder();
 const school = useSchool({ DATA_DIR: mails.dataDir });
@@ -19,27 +20,15 @@ beforeAll(async () => {
   className = (await admin('GET', '/classes')).body.data[3].name;
 });
 
-async function fileOf(content: string | Buffer): Promise<string> {
-  const bytes = Buffer.from(content);
-  const body = { purpose: 'import', name: 'people.csv', mime: 'text/csv', size: bytes.length };
-  const { data } = (await admin('POST', '/files', { body })).body;
-  await fetch(school.baseUrl + data.upload_url, {
-    method: 'PUT',
-    headers: data.upload_headers,
-    body: new Uint8Array(bytes),
-  });
-  expect((await admin('POST', `/files/${data.file_id}/complete`)).status).toBe(200);
-  return data.file_id;
-}
+const fileOf = (content: string | Buffer): Promise<string> => uploadTable(school, admin, content);
 const ask = async (content: string | Buffer, { kind = 'students', dry_run = false } = {}): Promise<Answer> =>
   admin('POST', `/imports/${kind}`, { body: { file_id: await fileOf(content), dry_run } });
-const LONG_MS = 110_000;
-const finished = (id: string) =>
-  until(async () => {
-    const { data } = (await admin('GET', `/jobs/${id}`)).body;
-    expectShape(jobView, data);
-    return data.state === 'completed' || data.state === 'failed' ? data : undefined;
-  }, LONG_MS);
+const LONG_MS = 120_000;
+async function finished(id: string) {
+  const job = await endedJob(admin, id);
+  expectShape(jobView, job);
+  return job;
+}
 async function run(content: string | Buffer, options?: { kind?: string; dry_run?: boolean }) {
   const answer = await ask(content, options);
   expect(answer.status).toBe(202);
