@@ -17,7 +17,7 @@ import {
 import type { CredentialService, HandedOut, IssuedCredentials } from './credential-service.ts';
 import { recognise, requirePeople, savePeople } from './people.ts';
 import type { NewUser, UserChanges } from './user-fields.ts';
-import type { LockedUser, UserFilter, UserRow, UserStore } from './user-store.ts';
+import type { LockedUser, UserFilter, UserRow, UserStatus, UserStore } from './user-store.ts';
 
 /** What a broken unique constraint is called in a request about a user. */
 export const USER_UNIQUES = {
@@ -85,16 +85,24 @@ export class UserService {
    */
   async create(caller: Caller, body: NewUser): Promise<{ user: UserRow; handedOut: HandedOut }> {
     const { email = null } = body;
+    const [id, tokenId] = [caller.newId(), caller.newId()];
     const credentials = body.credentials ?? (email ? 'invite' : 'temporary_password');
-    const id = caller.newId();
     const prepared = await this.#credentials.prepare(credentials, email);
     const result = await this.#through.run(
       caller,
       async (change) => {
-        const isNew = await this.#make(change, caller, id, body);
-        if (!isNew) change.record(line('user.credentials', id)); // its answer was lost, and with it the way in
-        const issued = await this.#credentials.issue(change, caller, id, prepared);
-        return { user: (await this.#store.find(id, change.knex))!, issued };
+        const { knex, record } = change;
+        let status: UserStatus = 'invited';
+        if (!(await this.#make(change, caller, id, body))) {
+          // Its answer was lost, and with it the way in.
+          status = (await this.#store.lock(knex, id))!.status;
+          record(line('user.credentials', id));
+        }
+        const isAccepted = prepared.kind === 'invite' && status !== 'invited';
+        const issued = isAccepted
+          ? undefined
+          : await this.#credentials.issue(knex, { id, email, status }, prepared, { now: caller.now, tokenId });
+        return { user: (await this.#store.find(id, knex))!, issued };
       },
       USER_UNIQUES,
       { keepsResult: false },
@@ -164,6 +172,7 @@ export class UserService {
     const fields = Object.entries(changes).flatMap(([name, value]) =>
       name === 'person' || value === undefined ? [] : [name],
     );
+    const prepared = credentials && (await this.#credentials.prepare(credentials, email));
     let before: LockedUser | undefined;
     // The profile's pending fields are stored first: they have a version of this row, which the caller may name.
     await this.#barrier.store('profile', [id]);
@@ -178,9 +187,10 @@ export class UserService {
           await this.#store.update(knex, id, columns, now);
           // Links that wait in the mailbox of the old address.
           if (isMoved(before, email)) await this.#accountTokens.endAll(knex, id, now);
-          const toIssue = credentials && (await this.#credentials.prepare(credentials, email ?? before.email, before));
-          const waysIn: IssuedCredentials = toIssue
-            ? await this.#credentials.issue(change, caller, id, toIssue)
+          const { status } = before;
+          const account = { id, status, email: email === undefined ? before.email : email };
+          const waysIn: IssuedCredentials = prepared
+            ? await this.#credentials.issue(knex, account, prepared, { now, tokenId: newId() })
             : undefined;
           emit(changed(id, fields));
           record({ ...line('user.update', id), after: { fields } });
