@@ -181,6 +181,20 @@ describe('importing students', () => {
     expect(await count('R')).toBe(5);
   });
 
+  it('I5: a row that only the database refuses fails alone, in words that tell nothing of it', async () => {
+    await school.rows("ALTER TABLE students ADD CONSTRAINT no_poison CHECK (full_name <> 'Poison')");
+    const content = [HEADER, 'W1,Anil,2013-04-02,,,,,', 'W2,Poison,2013-04-02,,,,,', 'W3,Chand,2013-04-02,,,,,'].join(
+      '\n',
+    );
+    for (const dry_run of [true, false]) {
+      const job = await run(content, { dry_run });
+      expect(job.result).toMatchObject({ rows: 3, stored: 2, failed: 1, errors: [{ line: 3, code: 'REFUSED' }] });
+      expect(JSON.stringify(job)).not.toContain('Poison');
+    }
+    expect(await count('W')).toBe(2);
+    expect(JSON.stringify(school.log.lines)).not.toContain('Poison');
+  });
+
   it('is for admins; a job is seen by who asked and by admins', async () => {
     const file_id = await fileOf(`${HEADER}\nQ1,Anil,2013-04-02,,,,,`);
     expect((await principal('POST', '/imports/students', { body: { file_id } })).status).toBe(403);

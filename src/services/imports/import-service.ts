@@ -8,9 +8,11 @@ import {
   type RowError,
 } from '../../../queues/imports.queue.ts';
 import { NotFoundError } from '../../errors/catalogue.ts';
+import { classifyPostgresError, reasonOf } from '../../errors/driver-errors.ts';
 import type { Role } from '../../lib/actor.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { namedId, newId } from '../../lib/ids.ts';
+import type { Log } from '../../lib/log.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { FileService } from '../school/file-service.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
@@ -45,6 +47,7 @@ export class ImportService {
   readonly #kinds: ImportKinds;
   readonly #writes: WriteThrough;
   readonly #clock: Clock;
+  readonly #log: Log;
 
   constructor(deps: {
     queue: Queue<ImportData, ImportResult>;
@@ -53,6 +56,7 @@ export class ImportService {
     kinds: ImportKinds;
     writes: WriteThrough;
     clock: Clock;
+    log: Log;
   }) {
     this.#queue = deps.queue;
     this.#files = deps.files;
@@ -60,6 +64,7 @@ export class ImportService {
     this.#kinds = deps.kinds;
     this.#writes = deps.writes;
     this.#clock = deps.clock;
+    this.#log = deps.log;
   }
 
   /**
@@ -110,8 +115,9 @@ export class ImportService {
       try {
         await work(this.#callerOf(data));
       } catch (error) {
-        if (!isRefusal(error)) throw error;
-        errors.push(...refusalOf(error, row.line, kind.columnOf));
+        if (isRefusal(error)) errors.push(...refusalOf(error, row.line, kind.columnOf));
+        else if (classifyPostgresError(error) === 'permanent') errors.push(this.#refused(jobId, row.line, error));
+        else throw error;
       }
     };
     if (data.isDryRun) {
@@ -122,6 +128,13 @@ export class ImportService {
     } else for (const row of fit) await attempt(row, (caller) => kind.store(caller, row));
     await progress(10_000);
     return resultOf(table.length, errors);
+  }
+
+  /** What slipped through all schemas: the row fails alone. The database's words may quote it, so they go nowhere. */
+  #refused(jobId: string, line: number, error: unknown): RowError {
+    const { code, constraint } = reasonOf(error);
+    this.#log.warn('imported row refused by the database', { jobId, line, code, constraint });
+    return { line, column: null, code: 'REFUSED', detail: `the database refuses this row (${code})` };
   }
 
   /** The user who asked, as the audit log and the rows name it. */

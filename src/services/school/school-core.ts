@@ -3,6 +3,7 @@ import { IMPORTS } from '../../../queues/imports.queue.ts';
 import type { Engine } from '../../engine.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
+import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
 import type { ObjectStore } from '../../stores/objects/object-store.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
@@ -51,6 +52,7 @@ export interface SchoolCoreDeps {
   /** Who takes part when a student leaves. */
   departures: Departures;
   clock: Clock;
+  log: Log;
 }
 
 /** Puts together years, classes, people, files and imports. */
@@ -59,7 +61,8 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
   consumers: EventConsumer[];
   runImport: ImportService['run'];
 } {
-  const { engine, knex, school, sessions, objects, files, readers, activity, writes, users, departures, clock } = deps;
+  const { engine, knex, school, sessions, objects, files, readers, activity, writes, users, departures, clock, log } =
+    deps;
   const caches = new SchoolCaches({ knex, school, sessions });
   const years = new YearService({
     writes,
@@ -93,6 +96,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
     },
     writes,
     clock,
+    log,
   });
   return {
     routes: [
