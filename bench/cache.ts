@@ -11,7 +11,7 @@ import { randomFrom } from './support/texts.ts';
 /**
  * A student's dashboard and a class's leaderboard in the service, without HTTP: from the cache, at a miss of the dashboard's
  * key (the caches below it warm, as a minute after the last look), and by plain SQL, a set of queries a request and no
- * cache. The same students in the same order, so many at a time; interleaved rounds, medians.
+ * cache; unread notifications are in MongoDB and so in ours alone. The same students in the same order, so many at a time; interleaved rounds, medians.
  *
  * The hit rate is that of two stretches of a simulated day at the rates of DOMAIN §9, ten minutes each from a cold cache,
  * with people chosen by a zipf law and hand-ins that make dashboards stale; time is simulated, expiry with it.
@@ -52,7 +52,7 @@ async function dashboardBySql(knex: Knex, studentId: string): Promise<object> {
     ),
   ]);
   const classId = enrolment.rows[0].class_id;
-  const [marks, homework, ranked] = await Promise.all([
+  const [marks, homework, ranked, events] = await Promise.all([
     knex.raw(
       `SELECT e.on_date, e.status FROM attendance_entries e JOIN attendance_sheets s ON s.id = e.sheet_id
        WHERE e.student_id = ? AND e.on_date BETWEEN ? AND ? AND s.period_no = 0 AND s.status <> 'void'`,
@@ -67,12 +67,23 @@ async function dashboardBySql(knex: Knex, studentId: string): Promise<object> {
       [studentId, classId, NOW, NOW],
     ),
     rankedBySql(knex, classId, 'year'),
+    // Series as one row each: what a rule makes of them is left out here.
+    knex.raw(
+      `SELECT e.id, e.title, e.kind, e.starts_at, e.last_ends_at, e.rrule FROM events e
+       WHERE e.status = 'published' AND e.deleted_at IS NULL AND e.starts_at < ?::timestamptz + interval '60 days'
+         AND (e.last_ends_at IS NULL OR e.last_ends_at > ?)
+         AND EXISTS (SELECT 1 FROM event_audiences a WHERE a.event_id = e.id AND (a.kind = 'school' OR a.role = 'student'
+           OR a.class_id = ? OR a.user_id = (SELECT user_id FROM students WHERE id = ?)))
+       ORDER BY e.starts_at, e.title`,
+      [NOW, NOW, classId, studentId],
+    ),
   ]);
   return {
     timezone: school.rows[0].timezone,
     marks: marks.rows,
     homework: homework.rows,
     rank: ranked.find(({ id }) => id === studentId),
+    events: events.rows,
   };
 }
 
@@ -113,13 +124,14 @@ const { dashboards, leaderboards } = dashboard;
 const touches = new Touches(engine);
 const everybody = (
   await knex.raw(
-    `SELECT e.student_id AS id, e.class_id AS "classId" FROM enrollments e WHERE e.ends_on IS NULL ORDER BY md5(e.student_id::text)`,
+    `SELECT e.student_id AS id, e.class_id AS "classId", s.user_id AS "userId" FROM enrollments e
+     JOIN students s ON s.id = e.student_id WHERE e.ends_on IS NULL ORDER BY md5(e.student_id::text)`,
   )
-).rows as { id: string; classId: string }[];
+).rows as { id: string; classId: string; userId: string }[];
 const students = everybody.slice(0, STUDENTS);
 const classes = [...new Set(everybody.map(({ classId }) => classId))];
 const at = <T>(list: readonly T[], index: number): T => list[index % list.length]!;
-const byCache = (index: number) => dashboards.cardsOfStudent(at(students, index).id, NOW);
+const byCache = (index: number) => dashboards.cardsOfStudent(at(students, index).id, NOW, at(students, index).userId);
 const board = (index: number) =>
   leaderboards.of(at(classes, index), at(PERIODS, Math.floor(index / classes.length)), TODAY);
 const boardBySql = (index: number) =>
@@ -172,7 +184,10 @@ async function simulate(): Promise<{ reads: number; hits: number; dashboardReads
         const { id, classId } = everybody[pick()]!;
         await touches.add([`student:${id}`, `class:${classId}`]);
       }
-      await timed(reads, () => simulated.cardsOfStudent(everybody[pick()]!.id, new Date(nowMs)));
+      await timed(reads, () => {
+        const { id, userId } = everybody[pick()]!;
+        return simulated.cardsOfStudent(id, new Date(nowMs), userId);
+      });
     }
     nowMs += 3_600_000;
   }

@@ -1,7 +1,7 @@
 import { isDatabaseAway } from '../src/errors/driver-errors.ts';
 import type { DomainEvent, EventConsumer } from '../src/lib/events.ts';
 import type { Log } from '../src/lib/log.ts';
-import type { EventLog, LoggedEvent } from '../src/live/event-log.ts';
+import type { EventLog, LoggedEntry, LoggedEvent } from '../src/live/event-log.ts';
 import type { Lease } from '../src/live/lease.ts';
 
 export interface EventReaderDeps {
@@ -21,9 +21,10 @@ const RETRY_MS = 500;
 const RETRY_MOST_MS = 30_000;
 /** Aggregates whose events are handled at the same time. */
 const MOST_AT_ONCE = 8;
-/** Events held in memory; the rest waits in the log. */
+/** Events held in memory before no more are taken; the rest waits in the log. */
 const MOST_HELD = 500;
-const TAKE = 100;
+/** Entries, each with the events of a commit: up to 128. */
+const TAKE = 10;
 
 /** Events of one aggregate, oldest first: one at a time. */
 interface Line {
@@ -81,7 +82,7 @@ export class EventReader {
         let place = '0';
         for (;;) {
           const left = await eventLog.left(consumer.name, shard, place, TAKE);
-          for (const logged of left) await this.#hold(logged);
+          for (const entry of left) await this.#hold(entry);
           if (left.length < TAKE) break;
           place = left.at(-1)!.place;
         }
@@ -126,7 +127,7 @@ export class EventReader {
       this.#shards.delete(shard);
       while (this.#held < MOST_HELD) {
         const taken = await eventLog.take(consumer.name, shard, TAKE);
-        for (const logged of taken) await this.#hold(logged);
+        for (const entry of taken) await this.#hold(entry);
         if (taken.length < TAKE) break;
       }
       if (this.#held < MOST_HELD) continue;
@@ -135,14 +136,16 @@ export class EventReader {
     }
   }
 
-  /** Puts an event in its line; what is not the consumer's is confirmed unseen. */
-  async #hold(logged: LoggedEvent): Promise<void> {
+  /** Puts events in their lines; what is not the consumer's is confirmed unseen. */
+  async #hold({ events }: LoggedEntry): Promise<void> {
     const { consumer, eventLog } = this.#deps;
-    if (!logged.event || !consumer.on.includes(logged.event.name)) {
-      await eventLog.confirm(consumer.name, logged);
-      return;
+    for (const logged of events) {
+      if (logged.event && consumer.on.includes(logged.event.name)) this.#enqueue(logged, logged.event);
+      else await eventLog.confirm(consumer.name, logged);
     }
-    const { aggregateId } = logged.event;
+  }
+
+  #enqueue(logged: LoggedEvent, { aggregateId }: DomainEvent): void {
     let line = this.#lines.get(aggregateId);
     if (!line) {
       line = { events: [], isRunning: false, attempts: 0, againAtMs: 0 };

@@ -1,9 +1,10 @@
 import { type ConnectionOptions, Queue } from 'bullmq';
 import type { BatchResult } from '../src/buffer/batch-writer.ts';
+import type { TaskResult } from '../src/lib/scheduled-task.ts';
 import { FAILED_EVENTS, type FailedEventData } from './failed-events.queue.ts';
 import { IMPORTS, type ImportData, type ImportResult } from './imports.queue.ts';
-import { NIGHTLY, type NightlyData } from './nightly.queue.ts';
 import { NOTIFICATIONS, type NotificationData } from './notifications.queue.ts';
+import { RUN_TASKS, type RunTaskData } from './run-tasks.queue.ts';
 import { SYNC, type SyncData } from './sync.queue.ts';
 import { WRITE_BATCHES, type WriteBatchData } from './write-batches.queue.ts';
 import { WRITE_POINTERS, type WritePointerData } from './write-pointers.queue.ts';
@@ -16,7 +17,7 @@ export interface Queues {
   [FAILED_EVENTS]: Queue<FailedEventData>;
   [NOTIFICATIONS]: Queue<NotificationData>;
   [IMPORTS]: Queue<ImportData, ImportResult>;
-  [NIGHTLY]: Queue<NightlyData>;
+  [RUN_TASKS]: Queue<RunTaskData, TaskResult>;
 }
 
 /**
@@ -40,7 +41,7 @@ export function createQueues(
     [FAILED_EVENTS]: create<FailedEventData>(FAILED_EVENTS),
     [NOTIFICATIONS]: create<NotificationData>(NOTIFICATIONS),
     [IMPORTS]: create<ImportData, ImportResult>(IMPORTS),
-    [NIGHTLY]: create<NightlyData>(NIGHTLY),
+    [RUN_TASKS]: create<RunTaskData, TaskResult>(RUN_TASKS),
   };
 }
 

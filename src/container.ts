@@ -16,6 +16,7 @@ import type { EventConsumer } from './lib/events.ts';
 import type { Logger } from './lib/logger.ts';
 import { Metrics } from './lib/metrics.ts';
 import type { Route } from './lib/route.ts';
+import type { ScheduledTask } from './lib/scheduled-task.ts';
 import { createEngineMetrics, type EngineMetrics } from './metrics.ts';
 import { createAuthRoutes } from './services/auth/auth.routes.ts';
 import { AuthService } from './services/auth/auth-service.ts';
@@ -60,6 +61,8 @@ export interface Container {
   routes: readonly Route[];
   /** All there are, whatever SERVICES says. */
   consumers: readonly EventConsumer[];
+  /** All there are, whatever SERVICES says. */
+  tasks: readonly ScheduledTask[];
   notifications: NotificationService;
   /** Where services say what they have to do with students who leave. */
   departures: Departures;
@@ -133,8 +136,9 @@ export function createContainer({
   metrics.gauge({ name: 'http_open_streams', help: 'Clients that listen to server-sent events' }, (gauge) =>
     gauge.set(streams.count),
   );
-  metrics.gauge({ name: 'events_undelivered', help: 'Events that some consumer has still to handle' }, async (gauge) =>
-    gauge.set(await engine.eventLog.length()),
+  metrics.gauge(
+    { name: 'events_undelivered', help: 'Entries of the event log that some consumer has still to settle' },
+    async (gauge) => gauge.set(await engine.eventLog.length()),
   );
   const logins = new SessionStore(knex);
   const auth = new AuthService({ store, logins, guard, tokens, sessions, log });
@@ -198,6 +202,7 @@ export function createContainer({
     app,
     routes,
     consumers: services.consumers,
+    tasks: services.tasks,
     notifications: services.notifications,
     dashboard: services.dashboard,
     departures: services.departures,

@@ -29,6 +29,7 @@ import { EntityRegistry } from './lib/entity-registry.ts';
 import type { Log } from './lib/log.ts';
 import { Channels } from './live/channels.ts';
 import { EventLog } from './live/event-log.ts';
+import { PlatformAlerts } from './live/platform-alerts.ts';
 import { UserStreams } from './live/user-streams.ts';
 import { WriteNews } from './live/write-news.ts';
 import { CircuitBreaker } from './stores/circuit-breaker.ts';
@@ -94,6 +95,8 @@ export interface Engine {
   writeNews: WriteNews;
   /** Events on their way to their consumers. */
   eventLog: EventLog;
+  /** What admins should look at. */
+  alerts: PlatformAlerts;
   /** What users' clients are told. */
   userStreams: UserStreams;
   /** Answers that may be lost at any time. */
@@ -110,6 +113,8 @@ export interface Engine {
   reservations: Reservations;
   batchWriter: BatchWriter;
   stores: StoreDirectory;
+  /** Time between sync runs. */
+  intervalMs: number;
   /** A further connection of the same kind, for workers and subscribers. */
   connect(options?: RedisOptions): Redis;
   /** Waits for commits and pointers under way, then closes queues and connections. */
@@ -273,7 +278,10 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     stores,
     log,
     failedJobId: failedWriteJobId,
-    onFailed: (entity, key, jobId) => addFailedJob(queues, entity, key, jobId),
+    onFailed: async (entity, key, jobId, code) => {
+      await addFailedJob(queues, entity, key, jobId);
+      await alerts.writeFailed({ entity, key, error: code }, Date.now());
+    },
     onReleased: async () => void (await requestSync(queues, 'released')),
     announce: (news) => writeNews.announce(news),
   });
@@ -285,6 +293,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
       open({ socketTimeout: SILENCE_MS, maxRetriesPerRequest: 1, connectionName: keys.channel('subscriber') }),
   });
   const eventLog = new EventLog({ redis, keys, channels });
+  const alerts = new PlatformAlerts({ redis, keys, eventLog, log });
   const writeNews = new WriteNews({ channels, keys, states: writeStates });
 
   const barrier = new Barrier({ buffer, batchWriter, registry });
@@ -306,6 +315,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     writeNews,
     userStreams: new UserStreams({ redis, keys, channels }),
     eventLog,
+    alerts,
     cache,
     keptCache,
     cacheRedis,
@@ -317,6 +327,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     reservations,
     batchWriter,
     stores,
+    intervalMs,
     connect: open,
     async close() {
       guard.stop();

@@ -1,5 +1,4 @@
 import { PressureRelief } from '../processors/pressure-relief.ts';
-import { scheduleNightly } from '../queues/nightly.queue.ts';
 import { requestSync, scheduleSyncs } from '../queues/request-sync.ts';
 import { loadConfig } from './config/index.ts';
 import { createContainer } from './container.ts';
@@ -9,9 +8,9 @@ import { createLogger } from './lib/logger.ts';
 import { serveMetrics } from './lib/metrics.ts';
 import { startErrorReports } from './lib/sentry.ts';
 import { Shutdown } from './lib/shutdown.ts';
-import { startNightlyWorker } from './nightly-workers.ts';
 import { ensureIndexes } from './stores/mongo/indexes.ts';
 import { startSyncWorkers } from './sync-workers.ts';
+import { declareTasks, startTaskWorker } from './task-workers.ts';
 
 /** A worker beside a web process on one host serves its metrics one port further. */
 const METRICS_PORT_STEP = 1;
@@ -33,7 +32,7 @@ async function main(): Promise<void> {
   const events = config.sync.isEnabled
     ? await startEventWorkers(engine, { ...container, services: config.http.services, log })
     : undefined;
-  const nightly = config.sync.isEnabled ? await startNightlyWorker(container, log) : undefined;
+  const taskWorker = config.sync.isEnabled ? await startTaskWorker(container, log) : undefined;
   const relief = new PressureRelief({
     ...engine,
     requestSync: () => requestSync(engine.queues, 'memory'),
@@ -42,12 +41,9 @@ async function main(): Promise<void> {
   });
   if (config.sync.isEnabled) relief.start();
   if (config.sync.isEnabled) await scheduleSyncs(engine.queues, config.sync.intervalMs / 1000);
-  // A school that is not there yet has its nights from the next start on.
-  if (nightly)
-    await container
-      .schoolTimezone()
-      .then((timezone) => scheduleNightly(engine.queues, timezone))
-      .catch((error: Error) => log.warn('nights are not scheduled', { error: error.message }));
+  const declared = taskWorker
+    ? await declareTasks(container, { services: config.http.services, timezone: container.schoolTimezone, log })
+    : undefined;
   const metricsServer = config.metrics.isEnabled
     ? await serveMetrics(metrics, { host: config.http.host, port: config.metrics.port + METRICS_PORT_STEP, log })
     : undefined;
@@ -61,7 +57,13 @@ async function main(): Promise<void> {
   }
   shutdown
     .add('running batches', () =>
-      Promise.all([relief.stop(), events?.close(), nightly?.close(), ...workers.map((worker) => worker.close())]),
+      Promise.all([
+        relief.stop(),
+        events?.close(),
+        declared?.stop(),
+        taskWorker?.close(),
+        ...workers.map((worker) => worker.close()),
+      ]),
     )
     .add('metrics', () => metricsServer?.close())
     .add('queues and stores', () => container.close())

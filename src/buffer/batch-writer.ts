@@ -39,8 +39,8 @@ export interface BatchWriterDeps {
   log: Log;
   /** Id of the job that will show a failed write. */
   failedJobId: (entity: string, key: string, version: number) => string;
-  /** A write was set aside as failed: make it visible. */
-  onFailed: (entity: string, key: string, jobId: string) => Promise<void>;
+  /** A write was set aside as failed, for this reason: make it visible. */
+  onFailed: (entity: string, key: string, jobId: string, code: string) => Promise<void>;
   /** Children of a stored parent are dirty again: have them synced. */
   onReleased: () => Promise<void>;
   /** Called once a batch with what became of its writes; must neither wait nor throw. */
@@ -248,7 +248,7 @@ export class BatchWriter {
     result.superseded += write.writes - failed;
     result.failure = reason;
     log.error('write failed', { entity: entity.name, key: write.key, code: reason.code, jobId });
-    if (!replayJobId) await onFailed(entity.name, write.key, jobId);
+    if (!replayJobId) await onFailed(entity.name, write.key, jobId, reason.code);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ChainableCommander, Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 
 /** One cached answer: what it is, how long it is fresh, and how long it may stand in when its source is down. */
 export interface CacheSpec<T> {
@@ -6,6 +7,8 @@ export interface CacheSpec<T> {
   name: string;
   /** The cache's own unless given. */
   ttlSeconds?: number;
+  /** Seconds from now on after which an answer is another, whatever its TTL; 0 or less: it is not kept. */
+  mostSeconds?: (value: T) => number;
   /** Beyond its freshness, served only when the loader fails. */
   staleSeconds?: number;
   /**
@@ -15,6 +18,11 @@ export interface CacheSpec<T> {
   stamp?: number | (() => Promise<string | undefined>);
   /** Name that drops this answer together with others, in place of its own. */
   group?: string;
+  /**
+   * Large, and wanted all the time by everybody: the process keeps it as it is parsed, too, and asks Redis only whether it still
+   * holds. Nobody may change it.
+   */
+  isShared?: boolean;
   /** Whether an answer may be kept; any unless told. */
   isKept?: (value: T) => boolean;
   load: () => Promise<T>;
@@ -44,6 +52,8 @@ const LOADER_SECONDS = 3_600;
 /** Time between a fence and the commit of what it was put up for, by far: several statements at their time limit. */
 const FENCE_SECONDS = 300;
 const JITTER = 0.1;
+/** Shared answers that a process keeps. */
+const MOST_SHARED = 50;
 
 /**
  * Read cache in Redis: one loader a key and process, spread expiry, no answer from before a drop.
@@ -57,6 +67,7 @@ export class Cache {
   readonly #answers: Redis;
   readonly #keyOf: (name: string) => string;
   readonly #ttlSeconds: number;
+  readonly #shared = new LRUCache<string, Kept<unknown>>({ max: MOST_SHARED });
   readonly #loading = new Map<string, Promise<unknown>>();
   readonly #observe: (name: string, isHit: boolean) => void;
   readonly #mayStore: () => boolean;
@@ -87,16 +98,24 @@ export class Cache {
   /** @throws what the loader throws, when no stale answer is left */
   async get<T>(spec: CacheSpec<T>): Promise<Cached<T>> {
     const key = this.#keyOf(spec.name);
+    const shared = spec.isShared ? (this.#shared.get(key) as Kept<T> | undefined) : undefined;
     // Undefined: that Redis is away.
     const [content, stamp] = await Promise.all([
-      this.#answers.get(key).catch(() => undefined),
+      shared ? null : this.#answers.get(key).catch(() => undefined),
       this.#stampOf(spec, key),
     ]);
-    const kept = content ? (JSON.parse(content) as Kept<T>) : undefined;
+    const kept = shared ?? (content ? (JSON.parse(content) as Kept<T>) : undefined);
+    if (shared && (shared.stamp !== stamp || shared.freshUntilMs <= this.#nowMs())) {
+      this.#shared.delete(key);
+      return this.get(spec);
+    }
     const found = kept && kept.stamp === stamp ? kept : undefined;
     const isFresh = found !== undefined && found.freshUntilMs > this.#nowMs();
     this.#observe(spec.name, isFresh);
-    if (isFresh) return { value: found.value, source: 'cache' };
+    if (isFresh) {
+      if (spec.isShared) this.#shared.set(key, found);
+      return { value: found.value, source: 'cache' };
+    }
     try {
       const isAway = content === undefined;
       return { value: await this.#load(key, spec, isAway ? undefined : stamp), source: 'loader' };
@@ -184,12 +203,14 @@ export class Cache {
 
   async #loadAndStore<T>(
     key: string,
-    { ttlSeconds = this.#ttlSeconds, staleSeconds = 0, isKept, load }: CacheSpec<T>,
+    { ttlSeconds = this.#ttlSeconds, mostSeconds, staleSeconds = 0, isKept, load }: CacheSpec<T>,
     stamp: Stamp | undefined,
   ): Promise<T> {
     const value = await load();
     if (stamp === undefined || !this.#mayStore() || isKept?.(value) === false) return value;
-    const ttl = ttlSeconds * (1 - JITTER + Math.random() * 2 * JITTER);
+    const most = mostSeconds?.(value) ?? Number.POSITIVE_INFINITY;
+    if (most <= 0) return value;
+    const ttl = Math.min(ttlSeconds * (1 - JITTER + Math.random() * 2 * JITTER), most);
     const content = JSON.stringify({ value, freshUntilMs: this.#nowMs() + ttl * 1000, stamp } satisfies Kept<T>);
     const lifeSeconds = Math.min(Math.ceil(ttl + staleSeconds), LONGEST_SECONDS);
     // A cache that cannot be written slows reads down; it must not fail them.

@@ -18,20 +18,41 @@ export interface CardContexts {
 
 export type DashboardKind = keyof CardContexts;
 
+/** What a card shows. */
+export interface CardContent {
+  /** Instant, ISO 8601, from which it shows something else even if nothing happens; not a part of the answer. */
+  until?: string | undefined;
+  [field: string]: unknown;
+}
+
 /** Whose dashboards something changes: one student's, those of a class's students, one member of staff's, the school's. */
 export type Touch = `student:${string}` | `class:${string}` | `staff:${string}` | 'school';
 
-/** A card as the dashboard runs it: declared by the service whose data it shows (DB1). */
-export interface CardDefinition<K extends DashboardKind = DashboardKind> {
+export type TouchesOf = (event: DomainEvent) => readonly Touch[] | Promise<readonly Touch[]>;
+
+interface Card<K extends DashboardKind> {
   /** Its field in the answer. */
   name: string;
   dashboard: K;
   /** Of what `load` resolves with; `as_of` is added by the dashboard. */
   schema: Joi.ObjectSchema;
-  load(context: CardContexts[K]): Promise<object>;
-  /** Which events make it stale, and whose. */
-  touches?: Partial<Record<EventName, (event: DomainEvent) => readonly Touch[] | Promise<readonly Touch[]>>>;
 }
 
-/** A list of cards of any kind; the dashboard sorts them out. */
-export type AnyCard = { [K in DashboardKind]: CardDefinition<K> }[DashboardKind];
+/** A card as the dashboard runs and keeps it: declared by the service whose data it shows (DB1). */
+export interface CardDefinition<K extends DashboardKind = DashboardKind> extends Card<K> {
+  load(context: CardContexts[K]): Promise<CardContent>;
+  /** Which events make it stale, and whose. */
+  touches?: Partial<Record<EventName, TouchesOf>>;
+  /** How long it may be kept: a minute unless told, more where all that changes it is among `touches` or told as `until`. */
+  keptSeconds?: number;
+}
+
+/** A card that depends on who looks, or has a cache of its own: loaded at each look. */
+export interface LiveCardDefinition<K extends DashboardKind = DashboardKind> extends Card<K> {
+  isLive: true;
+  /** @param context with the user who looks: the student, a parent, or who runs the school */
+  load(context: CardContexts[K] & { viewerId: string }): Promise<CardContent>;
+}
+
+/** A card of any kind; the dashboard sorts them out. */
+export type AnyCard = { [K in DashboardKind]: CardDefinition<K> | LiveCardDefinition<K> }[DashboardKind];

@@ -3,10 +3,17 @@ import type { BufferKeys } from '../buffer/keys.ts';
 import { type DomainEvent, firstPartOf } from '../lib/events.ts';
 import type { Channels } from './channels.ts';
 
-/** An event and its place in the log of its shard. */
-export interface LoggedEvent {
+/** Events that joined the log of a shard in one step. */
+export interface LoggedEntry {
   shard: number;
   place: string;
+  events: LoggedEvent[];
+  /** Those that the consumer has still to confirm. */
+  open: number;
+}
+
+export interface LoggedEvent {
+  entry: LoggedEntry;
   /** Absent for what is in no form to be handled. */
   event?: DomainEvent;
 }
@@ -19,11 +26,16 @@ const KEPT_MS = 7 * 86_400_000;
 /** All of a consumer's processes read under one name: whoever is elected goes on with what the one before has left. */
 const READER = 'elected';
 
-type Entry = [place: string, fields: [string, string] | null];
+/** As many as one commit of the buffer brings, mostly. */
+const MOST_IN_ENTRY = 128;
+
+/** Field and text of each event in turn; null once it is removed. */
+type Entry = [place: string, fields: string[] | null];
 
 /**
  * Events that are on their way to their consumers: a Redis stream a shard, filled by the buffer's put script and by the relay
- * of the outbox; a consumer group each consumer. An entry is removed when all groups have confirmed it.
+ * of the outbox; a consumer group each consumer. An entry holds the events of one commit, each in a field, and is removed when
+ * all groups have confirmed it.
  */
 export class EventLog {
   readonly #redis: Redis;
@@ -42,15 +54,17 @@ export class EventLog {
 
   /** Adds events in their order. */
   async append(events: readonly DomainEvent[]): Promise<void> {
-    const shards = new Set<number>();
+    const byShard = Map.groupBy(events, ({ aggregateId }) => this.#keys.shardOf(firstPartOf(aggregateId)));
     await Promise.all(
-      events.map((event) => {
-        const shard = this.#keys.shardOf(firstPartOf(event.aggregateId));
-        shards.add(shard);
-        return this.#redis.xadd(this.#keys.events(shard), '*', 'event', JSON.stringify(event));
+      [...byShard].map(async ([shard, group]) => {
+        const key = this.#keys.events(shard);
+        for (let start = 0; start < group.length; start += MOST_IN_ENTRY) {
+          const slice = group.slice(start, start + MOST_IN_ENTRY);
+          await this.#redis.xadd(key, '*', ...slice.flatMap((event) => ['event', JSON.stringify(event)]));
+        }
+        await this.#channels.publish(this.#keys.channel('events'), key);
       }),
     );
-    for (const shard of shards) await this.#channels.publish(this.#keys.channel('events'), this.#keys.events(shard));
   }
 
   /** Calls the listener with the shard of new events, or without one when some may have been missed. */
@@ -75,23 +89,25 @@ export class EventLog {
     }
   }
 
-  /** Events that nobody has begun to handle for a consumer, oldest first. */
-  async take(consumer: string, shard: number, count: number): Promise<LoggedEvent[]> {
+  /** Entries that nobody has begun to handle for a consumer, oldest first. */
+  async take(consumer: string, shard: number, count: number): Promise<LoggedEntry[]> {
     return this.#read(consumer, shard, '>', count);
   }
 
-  /** Events that were begun and not confirmed, after a place. */
-  async left(consumer: string, shard: number, after: string, count: number): Promise<LoggedEvent[]> {
+  /** Entries that were begun and not confirmed, after a place. */
+  async left(consumer: string, shard: number, after: string, count: number): Promise<LoggedEntry[]> {
     return this.#read(consumer, shard, after, count);
   }
 
-  async #read(consumer: string, shard: number, from: string, count: number): Promise<LoggedEvent[]> {
+  async #read(consumer: string, shard: number, from: string, count: number): Promise<LoggedEntry[]> {
     const key = this.#keys.events(shard);
     const answer = await this.#redis.xreadgroup('GROUP', consumer, READER, 'COUNT', count, 'STREAMS', key, from);
     const [stream] = (answer ?? []) as [string, Entry[]][];
     return (stream?.[1] ?? []).map(([place, fields]) => {
-      const event = fields ? parse(fields[1]) : undefined;
-      return { shard, place, ...(event ? { event } : {}) };
+      const texts = (fields ?? ['', '']).filter((_, index) => index % 2 === 1);
+      const entry: LoggedEntry = { shard, place, events: [], open: texts.length };
+      entry.events = texts.map((text) => ({ entry, event: parse(text) }));
+      return entry;
     });
   }
 
@@ -104,8 +120,10 @@ export class EventLog {
     await this.#redis.set(this.#handledKey(consumer, eventId), '1', 'EX', HANDLED_SECONDS);
   }
 
-  async confirm(consumer: string, { shard, place }: LoggedEvent): Promise<void> {
-    await this.#redis.xack(this.#keys.events(shard), consumer, place);
+  /** The entry is settled with the last of its events; until then all of them come again to whoever is elected next. */
+  async confirm(consumer: string, { entry }: LoggedEvent): Promise<void> {
+    if (entry.open === 1) await this.#redis.xack(this.#keys.events(entry.shard), consumer, entry.place);
+    entry.open--;
   }
 
   /** Removes what all consumers have confirmed, and what is older than a week. */

@@ -2,6 +2,7 @@ import type { Db } from 'mongodb';
 import type { EntityDefinition } from '../lib/entity.ts';
 import type { EventConsumer } from '../lib/events.ts';
 import type { Route } from '../lib/route.ts';
+import type { ScheduledTask } from '../lib/scheduled-task.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
@@ -29,6 +30,8 @@ import { createNotifications } from './notifications/notifications.ts';
 import { createFlushCard } from './operations/flush-card.ts';
 import { createOperationsRoutes } from './operations/operations.routes.ts';
 import { OperationsService } from './operations/operations-service.ts';
+import { createStallCheck } from './operations/stall-check.ts';
+import { createPlatformTasks } from './platform.tasks.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
@@ -61,6 +64,7 @@ export type ServiceDeps = Omit<AccountDeps, 'writes'> &
 export interface Services {
   routes: Route[];
   consumers: EventConsumer[];
+  tasks: ScheduledTask[];
   /** What jobs of queues ask services to do. */
   jobs: { runImport: ReturnType<typeof createSchoolCore>['runImport'] };
   notifications: NotificationService;
@@ -68,7 +72,7 @@ export interface Services {
   departures: Departures;
 }
 
-/** Builds the services and gathers their routes, what they do about events, and what they do for jobs. */
+/** Builds the services and gathers their routes, what they do about events, by the clock, and for jobs. */
 export function createServices(deps: ServiceDeps): Services {
   const { engine, knex, db, school, authStore, streams, secrets } = deps;
   const { buffer, writer, reader, cache } = engine;
@@ -93,12 +97,14 @@ export function createServices(deps: ServiceDeps): Services {
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files, school });
 
   const accounts = createAccounts({ ...deps, writes });
+  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
   const departures = new Departures(deps.log);
   const core = createSchoolCore({
     ...deps,
     users: accounts.users,
     departures,
     files,
+    days: calendar.days,
     readers: {
       homework: (viewer, fileId) => homeworkFiles.mayReadGiven(viewer, fileId),
       submission: (viewer, fileId) => homeworkFiles.mayReadHandedIn(viewer, fileId),
@@ -108,7 +114,6 @@ export function createServices(deps: ServiceDeps): Services {
     activity,
     writes,
   });
-  const calendar = createCalendar({ engine, knex, school, authStore, activity, writeThrough: writes, secrets });
   const told = createNotifications({ ...deps, homework, submissions, sheets, activity });
   const dashboard = createDashboard({
     ...deps,
@@ -117,6 +122,9 @@ export function createServices(deps: ServiceDeps): Services {
       ...createAttendanceCards({ marks, school }),
       ...createHomeworkCards({ buffer, cache, reader, store: homeworkStore, school }),
       createFlushCard({ buffer }),
+      ...core.cards,
+      ...calendar.cards,
+      ...told.cards,
     ],
   });
   return {
@@ -136,7 +144,21 @@ export function createServices(deps: ServiceDeps): Services {
       ...dashboard.routes,
       ...createStreamRoutes({ streams }),
     ],
-    consumers: [...accounts.consumers, ...core.consumers, ...told.consumers, ...dashboard.consumers],
+    consumers: [
+      ...accounts.consumers,
+      ...core.consumers,
+      ...told.consumers,
+      ...dashboard.consumers,
+      ...calendar.consumers,
+    ],
+    tasks: [
+      ...createPlatformTasks({ knex, activity }),
+      createStallCheck({ engine, school, prepare: () => told.admins().catch(() => {}) }),
+      ...accounts.tasks,
+      ...core.tasks,
+      ...told.tasks,
+      ...dashboard.tasks,
+    ],
     dashboard,
     departures,
     jobs: { runImport: core.runImport },

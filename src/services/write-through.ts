@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { StaleVersionError } from '../buffer/write-buffer.ts';
 import { TakenError } from '../errors/catalogue.ts';
-import { type NewEvent, stampEvent } from '../lib/events.ts';
+import { type DomainEvent, type NewEvent, stampEvent } from '../lib/events.ts';
 import type { RequestContext } from '../lib/route.ts';
 import { onceOnly } from '../stores/postgres/once-only.ts';
 import { addToOutbox } from '../stores/postgres/outbox.ts';
@@ -18,12 +18,14 @@ export interface Change {
   record(activity: Activity): void;
 }
 
-export interface RunOptions {
+export interface RunOptions<T = unknown> {
   /**
    * Whether a repeatable request is answered with the first one's result, which is kept beside the rows: true unless told. False
    * for results that are secrets; such a change runs again for a repetition, and must itself find what it has stored.
    */
   keepsResult?: boolean;
+  /** Drops what is kept of the old rows: called once the change is committed, before anybody is told of it. */
+  settle?: (result: T) => Promise<void>;
 }
 
 /** Runs changes as `run` does, and keeps nothing of them. */
@@ -43,10 +45,19 @@ const UNIQUE_VIOLATION = '23505';
 export class WriteThrough {
   readonly #knex: Knex;
   readonly #activity: ActivityLog;
+  #onEvents: ((events: readonly DomainEvent[]) => Promise<void>) | undefined;
 
   constructor({ knex, activity }: { knex: Knex; activity: ActivityLog }) {
     this.#knex = knex;
     this.#activity = activity;
+  }
+
+  /**
+   * Told of the events of a change once it is committed, before the request is answered: for what its own maker must see at
+   * once. It must not throw; consumers hear of the same events later.
+   */
+  onEvents(listener: (events: readonly DomainEvent[]) => Promise<void>): void {
+    this.#onEvents = listener;
   }
 
   /**
@@ -60,32 +71,35 @@ export class WriteThrough {
     caller: Caller,
     change: (change: Change) => Promise<T>,
     uniques: UniquePointers = {},
-    { keepsResult = true }: RunOptions = {},
+    { keepsResult = true, settle }: RunOptions<T> = {},
   ): Promise<T> {
+    let events: DomainEvent[] = [];
+    let result: T;
     try {
-      return await this.#knex.transaction(async (knex) => {
-        const events: NewEvent[] = [];
+      result = await this.#knex.transaction(async (knex) => {
+        const said: NewEvent[] = [];
         const lines: Activity[] = [];
         const effect = () =>
           change({
             knex,
-            emit: (event) => void events.push(event),
+            emit: (event) => void said.push(event),
             record: (line) => void lines.push(line),
           });
-        const result = await (keepsResult && caller.repeatable
+        const effected = await (keepsResult && caller.repeatable
           ? onceOnly(knex, caller.actor.userId, caller.repeatable, effect)
           : effect());
-        await addToOutbox(
-          knex,
-          events.map((event) => stampEvent(caller, event)),
-        );
+        events = said.map((event) => stampEvent(caller, event));
+        await addToOutbox(knex, events);
         // Before the commit: a change that cannot be noted does not happen.
         await Promise.all(lines.map((line) => this.#activity.record(caller, line)));
-        return result;
+        return effected;
       });
     } catch (error) {
       throw takenError(error, uniques) ?? error;
     }
+    await settle?.(result);
+    if (events.length > 0) await this.#onEvents?.(events);
+    return result;
   }
 
   /**

@@ -99,6 +99,17 @@ describe.each([
     expect(await opened.store.uploaded(at)).toBeUndefined();
   });
 
+  it('are gone when they are removed, uploaded or accepted, which may be said twice', async () => {
+    const { store } = opened;
+    const [uploaded, accepted] = [key(), key()];
+    await put(uploaded);
+    await put(accepted);
+    await store.accept(accepted, (await store.uploaded(accepted))!.tag, as);
+    for (const at of [uploaded, accepted, uploaded, accepted]) await store.remove(at);
+    expect(await store.uploaded(uploaded)).toBeUndefined();
+    expect(await store.accepted(accepted)).toBeUndefined();
+  });
+
   it('are not read when they are missing or too large', async () => {
     const { store } = opened;
     const at = key();

@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { NIGHTLY, scheduleNightly } from '../../../queues/nightly.queue.ts';
+import { RUN_TASKS } from '../../../queues/run-tasks.queue.ts';
+import type { CardContent } from '../../../src/lib/cards.ts';
 import { namedId } from '../../../src/lib/ids.ts';
-import { startNightlyWorker } from '../../../src/nightly-workers.ts';
 import { DashboardService } from '../../../src/services/dashboard/dashboard-service.ts';
 import { Touches } from '../../../src/services/dashboard/touches.ts';
+import { startTaskWorker } from '../../../src/task-workers.ts';
 import { until, useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
 
@@ -44,7 +45,7 @@ const giveHomework = async (title: string) => {
 describe('cards', () => {
   it('DB1: each role has its own, each with the time it is of', async () => {
     const own = await cardsOf(student, 'student');
-    expect(Object.keys(own).sort()).toEqual(['attendance', 'homework', 'rank']);
+    expect(Object.keys(own).sort()).toEqual(['attendance', 'events', 'homework', 'rank', 'unread']);
     for (const card of Object.values(own)) expect(card).toHaveProperty('as_of');
     const due = await school.rows(
       `SELECT h.id FROM homework h JOIN class_subjects cs ON cs.id = h.class_subject_id
@@ -56,14 +57,14 @@ describe('cards', () => {
     expect(own.attendance).toMatchObject({ today: null, month_pct_bp: expect.any(Number) });
     const family = await parent('GET', '/dashboard/parent');
     expect(family.body.data.children.map(({ student_id }: { student_id: string }) => student_id)).toContain(STUDENT);
-    expect(Object.keys(await cardsOf(teacher, 'teacher')).sort()).toEqual(['attendance', 'homework']);
+    expect(Object.keys(await cardsOf(teacher, 'teacher')).sort()).toEqual(['attendance', 'homework', 'lessons']);
     expect(await cardsOf(admin, 'admin')).toMatchObject({ attendance: { missing_sheets: 4 }, flush: { failed: 0 } });
   });
 
   it('DB1: one whose source fails or is late is null and named, and is asked again', async () => {
     const { redis, keys, cache } = school.engine;
     let isBroken = true;
-    const card = (name: string, load: () => Promise<object>) =>
+    const card = (name: string, load: () => Promise<CardContent>) =>
       ({ name, dashboard: 'admin', schema: undefined as never, load }) as const;
     const dashboards = new DashboardService({
       cards: [
@@ -78,7 +79,7 @@ describe('cards', () => {
       cardMs: 20,
     });
     await new Touches({ redis, keys }).add(['school']);
-    const caller = { actor: { roles: ['admin'] } as never, scope: [], now: school.clock.now() };
+    const caller = { actor: { roles: ['admin'], userId: '' } as never, scope: [], now: school.clock.now() };
     const first = await dashboards.admin(caller);
     expect(first).toMatchObject({
       cards: { sound: { value: 1 }, broken: null, slow: null },
@@ -276,16 +277,12 @@ describe('nights', () => {
     expect(await bonuses()).toEqual(seeded.slice(1));
   });
 
-  it('make every leaderboard anew as a job, and are scheduled once however many workers start', async () => {
-    const { queues } = school.engine;
-    await scheduleNightly(queues, 'Asia/Kolkata');
-    await scheduleNightly(queues, 'Asia/Kolkata');
-    expect(await queues[NIGHTLY].getJobSchedulers()).toMatchObject([{ pattern: '0 1 * * *', tz: 'Asia/Kolkata' }]);
-    const worker = await startNightlyWorker(school.container, school.log, school.clock);
+  it('make every leaderboard anew as a scheduled task', async () => {
+    const worker = await startTaskWorker(school.container, school.log, school.clock);
     try {
       // Lost from Redis and changed behind our back: only a rebuild can tell.
       await school.rows("DELETE FROM point_entries WHERE student_id = $1 AND source = 'manual'", [STUDENT]);
-      await queues[NIGHTLY].add('leaderboard.rebuild', { task: 'leaderboard.rebuild' });
+      await school.engine.queues[RUN_TASKS].add('leaderboard.rebuild', { task: 'leaderboard.rebuild' });
       const [sum] = await school.rows('SELECT sum(points)::int AS points FROM point_entries WHERE student_id = $1', [
         STUDENT,
       ]);

@@ -232,6 +232,29 @@ describe('delivery', () => {
     });
   });
 
+  it('share an entry with those of the same commit, and each is handled by itself', async () => {
+    const { redis, keys, eventLog } = school.engine;
+    const events = [newId(), newId(), newId()].map((aggregate) => build(aggregate, 1));
+    const [good, bad, far] = events.map(({ aggregateId }) => aggregateId) as [string, string, string];
+    const key = keys.events(keys.shardOf(good));
+    let isBroken = true;
+    trouble = ({ aggregateId }) => {
+      if (aggregateId === bad && isBroken) throw new Error('not yet');
+    };
+    await eventLog.append(events);
+    await arrived(good, 1);
+    await arrived(far, 1);
+    await eventLog.trim(0, Date.now());
+    expect(await redis.xlen(key)).toBe(1);
+    isBroken = false;
+    await arrived(bad, 1);
+    await until('the entry to go', async () => {
+      await eventLog.trim(0, Date.now());
+      return (await redis.xlen(key)) === 0 ? true : undefined;
+    });
+    expect(events.map(({ aggregateId }) => numbersOf(aggregateId))).toEqual([[1], [1], [1]]);
+  });
+
   it('goes on in another process with what one has left', async () => {
     const names: string[] = [];
     const shared = (who: string): EventConsumer => ({
@@ -239,11 +262,12 @@ describe('delivery', () => {
       service: 'homework',
       on: ['leave.decided'],
       handle: async ({ aggregateId }) => {
+        if (aggregateId === done) names.push(`${who}, the one before`);
         if (aggregateId === aggregate) names.push(who);
-        if (who === 'first') throw new Error('dies with it');
+        if (aggregateId === aggregate && who === 'first') throw new Error('dies with it');
       },
     });
-    const aggregate = newId();
+    const [done, aggregate] = [newId(), newId()];
     const { knex, notifications } = school.container;
     const options = { services: ['homework'], knex, notifications, log: school.log, retryMs: 10_000 };
     // Every process knows all consumers; those of the other workers are not this test's.
@@ -254,12 +278,12 @@ describe('delivery', () => {
       services: [],
     });
     const second = await startEventWorkers(school.engine, { ...options, consumers: [...all, shared('second')] });
-    await school.engine.eventLog.append([build(aggregate, 1)]);
+    await school.engine.eventLog.append([build(done, 1), build(aggregate, 1)]);
     await until('the first attempt', async () => (names.includes('first') ? true : undefined));
     await first.close();
     await until('the second process', async () => (names.includes('second') ? true : undefined));
     await second.close();
-    expect(names).toEqual(['first', 'second']);
+    expect(names.sort()).toEqual(['first', 'first, the one before', 'second']);
     await school.engine.eventLog.prepare(all.map(({ name }) => name));
   });
 });

@@ -45,7 +45,15 @@ it('services in processes of their own hear of each other, also of what happened
   const reminders = `${new BufferKeys(school.prefix, 1).queue('notifications')}:notifications:delayed`;
   expect(await redis.zcard(reminders)).toBe(0);
 
+  const schedules = () =>
+    redis.zrange(`${new BufferKeys(school.prefix, 1).queue('run-tasks')}:run-tasks:repeat`, '0', '-1');
+  const platform = await schedules();
+  expect(platform).toContain('platform~purge.outbox-events');
+  expect(platform.filter((id) => !id.startsWith('platform~'))).toEqual([]);
+
   const worker = await school.startReadyWorker({ SERVICES: 'dashboard' });
+  expect(await schedules()).toEqual(expect.arrayContaining([...platform, 'dashboard~leaderboard.rebuild']));
+  expect((await schedules()).filter((id) => id.startsWith('auth~'))).toEqual([]);
   await until(`the reminder; the worker says ${worker.output}`, async () =>
     (await redis.zrange(reminders, '0', '-1')).some((id) => id.startsWith(`homework.due-${given.body.data.id}`))
       ? true

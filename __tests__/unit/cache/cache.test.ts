@@ -47,10 +47,43 @@ describe('cache', () => {
   });
 
   it('answers from Redis while it is fresh, in any process', async () => {
-    const spec = { name: 'shared', ttlSeconds: 60, load: async () => ({ deep: [1, null, 'ä'] }) };
+    const spec = { name: 'from_redis', ttlSeconds: 60, load: async () => ({ deep: [1, null, 'ä'] }) };
     expect(await cache.get(spec)).toMatchObject({ source: 'loader' });
     const other = await createCache().get({ ...spec, load: async () => ({ deep: [] }) });
     expect(other).toEqual({ value: { deep: [1, null, 'ä'] }, source: 'cache' });
+  });
+
+  it('keeps an answer no longer than it says it holds', async () => {
+    let nowMs = Date.now();
+    const timed = new Cache({ redis, keyOf, ttlSeconds: DEFAULT_SECONDS, nowMs: () => nowMs });
+    let calls = 0;
+    const look = (seconds: number) =>
+      timed.get({ name: 'holds', mostSeconds: () => seconds, load: async () => ++calls }).then(({ value }) => value);
+    expect(await look(0)).toBe(1);
+    expect(await look(30)).toBe(2);
+    nowMs += 29_999;
+    expect(await look(30)).toBe(2);
+    nowMs += 1;
+    expect(await look(30)).toBe(3);
+  });
+
+  it('keeps shared answers in the process, for as long as they hold and no longer', async () => {
+    let nowMs = Date.now();
+    const [one, other] = [0, 1].map(
+      () => new Cache({ redis, keyOf, ttlSeconds: DEFAULT_SECONDS, nowMs: () => nowMs }),
+    ) as [Cache, Cache];
+    let source = { name: 'old' };
+    const look = (of: Cache) => of.get({ name: 'shared', isShared: true, load: async () => source });
+    await look(one);
+    const first = (await look(one)).value;
+    expect((await look(one)).value).toBe(first);
+    source = { name: 'new' };
+    await other.drop('shared');
+    expect((await look(one)).value).toEqual({ name: 'new' });
+    await look(one);
+    source = { name: 'newer' };
+    nowMs += DEFAULT_SECONDS * 1_200;
+    expect((await look(one)).value).toEqual({ name: 'newer' });
   });
 
   it('does not keep an answer that was loaded before a drop', async () => {

@@ -6,7 +6,7 @@
 -- says failed (a repair) keeps it set aside as it is, and is refused when nothing is set aside any more. All or nothing a
 -- write; a refused write does not touch its neighbours.
 -- A bundle (src/buffer/bundle.ts) is always new and counts for all its documents, by the first byte of its payload.
--- Events of a write join the shard's events with it, and whoever delivers them is told.
+-- Events of the writes join the shard's events with them, in one entry, and whoever delivers them is told.
 -- KEYS: 1 clock, 2 counters, 3 resolved, 4 events, then those that ARGV refers to by position
 -- ARGV: 1 the writes, packed one after another (src/buffer/byte-writer.ts):
 --   positions of bucket, dirty and failed key, entity, bucket, key, relation member (empty: a sheet), base version
@@ -25,7 +25,15 @@ local clock = tonumber(redis.call('GET', KEYS[1]) or '0')
 local results = {}
 local entries_new, raw_delta, stored_delta = {}, {}, {}
 local packed, at = ARGV[1], 1
-local has_events = false
+local happened, has_events = {}, false
+
+-- An argument list has an end, and so has an entry.
+local function log_happened(most)
+  if #happened <= most then return end
+  redis.call('XADD', KEYS[4], '*', unpack(happened))
+  happened = {}
+  has_events = true
+end
 
 local function current_version(bucket_key, fields, is_sheet, base)
   local current = base
@@ -128,9 +136,10 @@ while at <= #packed do
       end
     end
     for _, event in ipairs(events) do
-      redis.call('XADD', KEYS[4], '*', 'event', event)
-      has_events = true
+      happened[#happened + 1] = 'event'
+      happened[#happened + 1] = event
     end
+    log_happened(256)
     results[#results + 1] = version
   end
 end
@@ -139,5 +148,6 @@ redis.call('SET', KEYS[1], string.format('%.0f', clock))
 for entity, delta in pairs(entries_new) do redis.call('HINCRBY', KEYS[2], entity .. ':entries', delta) end
 for entity, delta in pairs(raw_delta) do redis.call('HINCRBY', KEYS[2], entity .. ':raw', delta) end
 for entity, delta in pairs(stored_delta) do redis.call('HINCRBY', KEYS[2], entity .. ':stored', delta) end
+log_happened(0)
 if has_events then redis.call('PUBLISH', ARGV[2], KEYS[4]) end
 return results

@@ -5,6 +5,8 @@ import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import type { Actor } from '../../lib/actor.ts';
 import type { Document } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
+import type { TaskResult, TaskRun } from '../../lib/scheduled-task.ts';
+import { purgeExpired } from '../../stores/mongo/purge.ts';
 
 export interface Activity {
   service: string;
@@ -23,6 +25,7 @@ export type ActivityOrigin = Pick<RequestContext, 'requestId' | 'ip' | 'now' | '
   actor: Pick<Actor, 'userId' | 'roles'>;
 };
 
+const COLLECTION = 'activity_logs';
 const DAY_MS = 86_400_000;
 const KEPT_DAYS = 400;
 const LONG_KEPT_DAYS = 7 * 365;
@@ -96,10 +99,15 @@ export class ActivityLog {
     };
   }
 
+  /** Removes lines whose time is over; servers with TTL indexes do so by themselves. */
+  purge(run: TaskRun): Promise<TaskResult> {
+    return purgeExpired(this.#db, COLLECTION, run);
+  }
+
   async #stored(filter: ActivityFilter): Promise<{ stored: Document[]; degraded: string[] }> {
     try {
       const found = await this.#db
-        .collection<{ _id: string }>('activity_logs')
+        .collection<{ _id: string }>(COLLECTION)
         .find(queryOf(filter))
         .sort({ at: -1, _id: -1 })
         .limit(filter.limit + 1)

@@ -29,7 +29,17 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
     const homeroom = (await school.classes()).find(({ id }) => id === class_id)?.homeroomStaffId;
     return [`class:${class_id}`, 'school', ...(homeroom ? [`staff:${homeroom}` as const] : [])];
   };
-  const touches = { 'attendance.saved': touched, 'attendance.stored': touched };
+  /** Sheets of a day that is closed count no more (AT8), for everybody. */
+  const everybody = async (): Promise<readonly Touch[]> =>
+    (await school.classes()).flatMap(({ id, homeroomStaffId }) => [
+      `class:${id}` as const,
+      ...(homeroomStaffId ? [`staff:${homeroomStaffId}` as const] : []),
+    ]);
+  const touches = {
+    'attendance.saved': touched,
+    'attendance.stored': touched,
+    'calendar.holiday.changed': async () => ['school' as const, ...(await everybody())],
+  };
 
   const student: CardDefinition<'student'> = {
     name: 'attendance',
@@ -42,6 +52,7 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
       month_pct_bp: percentage,
     }),
     touches,
+    keptSeconds: 300,
     async load({ studentId, classId, today }) {
       const pendingOf = { column: 'class_id', values: classId ? [classId] : [] } as const;
       const from = `${today.slice(0, 7)}-01`;

@@ -10,6 +10,8 @@ interface SheetPlace {
   period_no: number;
 }
 
+const keyOf = ({ class_id, on_date, period_no }: SheetPlace): string => sheetKey(class_id, on_date, period_no);
+
 /** AT8: sheets of a day that becomes closed are void: kept, and not counted. They count again when the day is open again. */
 export class SheetVoiding {
   readonly #buffer: WriteBuffer;
@@ -43,18 +45,34 @@ export class SheetVoiding {
        RETURNING class_id, on_date, period_no`,
       { closed: [...closed], opened: [...opened] },
     );
-    return (result.rows as SheetPlace[]).map(({ class_id, on_date, period_no }) =>
-      sheetKey(class_id, on_date, period_no),
+    return (result.rows as SheetPlace[]).map(keyOf);
+  }
+
+  /**
+   * Whether a roll that counts was taken on some of these dates; what the buffer holds of them is stored first.
+   *
+   * @throws FlushPendingError when it is not stored in time
+   */
+  async hasSheets(knex: Knex, dates: readonly string[]): Promise<boolean> {
+    await this.#storePending(dates);
+    const result = await knex.raw(
+      `SELECT EXISTS (SELECT 1 FROM attendance_sheets WHERE on_date = ANY(?::date[]) AND status <> 'void') AS found`,
+      [[...dates]],
     );
+    return result.rows[0].found;
   }
 
-  /** Voids what was accepted for these dates while they were still open: call when no roll of them is taken any more. */
-  async sweep(closed: readonly string[]): Promise<void> {
-    if (closed.length === 0 || !(await this.#hasPending(closed))) return;
-    await this.forget(await this.follow(this.#knex, { closed, opened: [] }));
+  /** Keys of the stored sheets of some dates. */
+  async keysOf(dates: readonly string[]): Promise<string[]> {
+    const result = await this.#knex.raw(
+      'SELECT class_id, on_date, period_no FROM attendance_sheets WHERE on_date = ANY(?::date[])',
+      [[...dates]],
+    );
+    return (result.rows as SheetPlace[]).map(keyOf);
   }
 
-  async #hasPending(dates: readonly string[]): Promise<boolean> {
+  /** Whether the buffer holds a roll of one of these dates. */
+  async hasPending(dates: readonly string[]): Promise<boolean> {
     return (await this.#buffer.pendingSheetKeys('attendance', 'on_date', dates)).length > 0;
   }
 

@@ -1,5 +1,7 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import type { Knex } from 'knex';
+import type { TaskResult, TaskRun } from '../../lib/scheduled-task.ts';
+import { purgeRows } from '../../stores/postgres/purge.ts';
 
 export type TokenKind = 'invite' | 'reset';
 
@@ -20,6 +22,8 @@ export interface TokenOwner {
 const KEY_BYTES = 32;
 const HOUR_MS = 3_600_000;
 const LIFE_MS: Record<TokenKind, number> = { invite: 7 * 24 * HOUR_MS, reset: HOUR_MS };
+/** Tokens that are of no use any more stay for a while: somebody may ask what was sent. */
+const KEPT_MS = 30 * 24 * HOUR_MS;
 /** Links one user gets in an hour: more would only fill a mailbox. */
 const MOST_AN_HOUR = 5;
 
@@ -90,5 +94,12 @@ export class AccountTokens {
       userId,
       now,
     });
+  }
+
+  /** Removes tokens that were used, or expired, long ago. */
+  purge(run: TaskRun): Promise<TaskResult> {
+    const before = new Date(run.now.getTime() - KEPT_MS);
+    const where = 'expires_at < ? OR used_at < ?';
+    return purgeRows(this.#knex, { table: 'auth_tokens', key: ['id'], where, values: [before, before] }, run);
   }
 }

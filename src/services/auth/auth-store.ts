@@ -110,6 +110,15 @@ export class AuthStore {
     return result.rows[0];
   }
 
+  /** Users who have a role and may log in. */
+  async activeWithRole(role: Role): Promise<string[]> {
+    const result = await this.#knex.raw(
+      `SELECT u.id FROM users u JOIN user_roles r ON r.user_id = u.id WHERE r.role = ? AND u.status = 'active' ORDER BY u.id`,
+      [role],
+    );
+    return result.rows.map(({ id }: { id: string }) => id);
+  }
+
   async findContact(
     userId: string,
   ): Promise<

@@ -1,4 +1,6 @@
 import type { Knex } from 'knex';
+import type { TaskResult, TaskRun } from '../../lib/scheduled-task.ts';
+import { purgeRows } from '../../stores/postgres/purge.ts';
 
 export interface OwnSession {
   id: string;
@@ -33,6 +35,9 @@ export interface Revocation {
   sid?: string;
   except?: string;
 }
+
+/** Logins that are over stay for a while: somebody may ask who it was. */
+const KEPT_MS = 30 * 86_400_000;
 
 /** A login that can still be used. */
 const ALIVE = 's.revoked_at IS NULL AND s.expires_at > :now';
@@ -101,5 +106,15 @@ export class SessionStore {
       { userId, reason, now, sid: sid ?? null, except: except ?? null },
     );
     return result.rowCount;
+  }
+
+  /** Removes logins that expired long ago, whether or not they were ended before. */
+  purge(run: TaskRun): Promise<TaskResult> {
+    const values = [new Date(run.now.getTime() - KEPT_MS)];
+    return purgeRows(
+      this.#knex,
+      { table: 'user_sessions', key: ['id'], where: 'expires_at < ?', values, order: 'expires_at' },
+      run,
+    );
   }
 }

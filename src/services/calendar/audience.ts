@@ -8,7 +8,7 @@ import type { StoredAudience } from './calendar-store.ts';
 export interface Viewer {
   userId: string;
   roles: ReadonlySet<string>;
-  reach: Reach;
+  reach: Pick<Reach, 'all' | 'ledClasses' | 'classes' | 'students'>;
 }
 
 /** Parts of an event that decide who sees it. */
@@ -29,6 +29,18 @@ export async function viewerOf(
   if ([...reach.students].some((id) => id !== studentId)) roles.add('student');
   return { userId: actor.userId, roles, reach };
 }
+
+/** A student, whoever asks on its behalf; what is for it alone is known by `student_id`. */
+export const studentViewer = (studentId: string, classId: string | undefined): Viewer => ({
+  userId: '',
+  roles: new Set(['student']),
+  reach: {
+    all: false,
+    ledClasses: new Set(),
+    classes: new Set(classId ? [classId] : []),
+    students: new Set([studentId]),
+  },
+});
 
 /** Events of one's own classes and of nothing else (DOMAIN §1: T, H); nobody else's day is closed by them. */
 export const edits = ({ event, audiences }: Shown, { reach }: Viewer): boolean =>

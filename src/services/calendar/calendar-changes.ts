@@ -1,14 +1,14 @@
 import { ForbiddenError } from '../../errors/catalogue.ts';
-import { addDays, schoolDateOf } from '../../lib/clock.ts';
-import type { SheetVoiding } from '../attendance/sheet-voiding.ts';
+import { schoolDateOf } from '../../lib/clock.ts';
 import type { School } from '../school/school.ts';
 import type { Caller, Change, WriteThrough } from '../write-through.ts';
+import { eventChanged } from './calendar.events.ts';
 import type { WholeEvent } from './calendar-event.ts';
 import type { CalendarStore } from './calendar-store.ts';
 import type { MonthCache } from './month-cache.ts';
 import { datesOf, monthsOf, occurrencesOf, ruleStartsOf } from './occurrences.ts';
 import { hasEnd } from './recurrence.ts';
-import type { SchoolDayChanges, SchoolDays } from './school-days.ts';
+import { type DayEffects, NO_EFFECTS, type SchoolDayKeeper } from './school-day-keeper.ts';
 
 /** What somebody should look at after a change that was made all the same. */
 export interface Warning {
@@ -26,19 +26,15 @@ export interface Touched {
 
 interface Effects {
   touched: Touched;
-  days: SchoolDayChanges;
-  sheets: string[];
+  days: DayEffects;
   warnings: Warning[];
 }
-
-const NO_DAYS: SchoolDayChanges = { changed: [], closed: [], opened: [] };
 
 export interface CalendarChangesDeps {
   writeThrough: WriteThrough;
   store: CalendarStore;
-  days: SchoolDays;
+  days: SchoolDayKeeper;
   months: MonthCache;
-  sheets: SheetVoiding;
   school: School;
 }
 
@@ -59,33 +55,29 @@ export class CalendarChanges {
     work: (change: Change) => Promise<T>,
   ): Promise<{ result: T; warnings: Warning[] }> {
     const timezone = await this.#deps.school.timezone();
-    const { result, effects } = await this.#deps.writeThrough.run(caller, async (change) => {
-      const done = await work(change);
-      return { result: done, effects: await this.#follow(caller, change, done, timezone) };
-    });
-    await this.#afterCommit(effects, timezone);
+    const { result, effects } = await this.#deps.writeThrough.run(
+      caller,
+      async (change) => {
+        const done = await work(change);
+        return { result: done, effects: await this.#follow(caller, change, done, timezone) };
+      },
+      {},
+      { settle: (done) => this.#afterCommit(done.effects, timezone) },
+    );
     return { result, warnings: effects.warnings };
   }
 
   async #follow(caller: Caller, change: Change, touched: Touched, timezone: string): Promise<Effects> {
     const warnings = touched.after.flatMap(cutWarnings);
-    announce(change, touched);
+    for (const [id, versions] of Map.groupBy([...touched.before, ...touched.after], ({ event }) => event.id))
+      change.emit(eventChanged(id, versions, timezone));
     const dates = closedDatesOf(touched);
-    if (dates.length === 0) return { touched, days: NO_DAYS, sheets: [], warnings };
-    const { days: schoolDays, sheets: voiding } = this.#deps;
-    await schoolDays.lock(change.knex);
-    const days = await schoolDays.rewrite(change.knex, dates);
+    if (dates.length === 0) return { touched, days: NO_EFFECTS, warnings };
+    const effects = await this.#deps.days.rewrite(change, dates);
+    const { days, sheets } = effects;
     const today = schoolDateOf(caller.now, timezone);
     if (days.changed.some((date) => date < today) && !caller.actor.roles.includes('admin'))
       throw new ForbiddenError('only an admin closes or opens days in the past');
-    const sheets = await voiding.follow(change.knex, days);
-    if (days.changed.length > 0) {
-      change.emit({
-        name: 'calendar.holiday.changed',
-        aggregateId: 'school_days',
-        payload: { dates: days.changed, closed: days.closed, opened: days.opened },
-      });
-    }
     if (sheets.length > 0 && days.closed.length > 0) {
       warnings.push({
         code: 'SHEETS_VOID',
@@ -95,7 +87,7 @@ export class CalendarChanges {
       });
     }
     warnings.push(...(await this.#exams(change, days.closed)));
-    return { touched, days, sheets, warnings };
+    return { touched, days: effects, warnings };
   }
 
   /** C5: exams on days that are closed now. */
@@ -118,21 +110,12 @@ export class CalendarChanges {
     );
   }
 
-  async #afterCommit({ touched, days, sheets }: Effects, timezone: string): Promise<void> {
-    const { school, months, sheets: voiding } = this.#deps;
-    // The days first: a month that is read anew leaves out what they close (C4).
-    await school.forgetSchoolDays(days.changed);
-    // An occurrence that skips the day may reach into the next one, and that into another month.
-    const touchedMonths = new Set(
-      days.changed.flatMap((date) => [date, addDays(date, 2)]).map((date) => date.slice(0, 7)),
-    );
-    for (const { event, exceptions } of [...touched.before, ...touched.after]) {
-      for (const month of monthsOf(occurrencesOf(event, exceptions), timezone)) touchedMonths.add(month);
-    }
-    await months.forget(touchedMonths);
-    await voiding.forget(sheets);
-    // Rolls that were accepted while the days were still open; from here on they are refused.
-    await voiding.sweep(days.closed);
+  async #afterCommit({ touched, days }: Effects, timezone: string): Promise<void> {
+    await this.#deps.days.settle(days);
+    const months = [...touched.before, ...touched.after].flatMap(({ event, exceptions }) => [
+      ...monthsOf(occurrencesOf(event, exceptions), timezone),
+    ]);
+    await this.#deps.months.forget(new Set(months));
   }
 }
 
@@ -144,18 +127,6 @@ function closedDatesOf({ before, after }: Touched): string[] {
       for (const date of datesOf(event, exceptions)) dates.add(date);
   }
   return [...dates].sort();
-}
-
-function announce(change: Change, { before, after }: Touched): void {
-  for (const [id, versions] of Map.groupBy([...before, ...after], ({ event }) => event.id)) {
-    const starts = versions.map(({ event }) => event.starts_at).sort();
-    const ends = versions.map(({ event }) => event.last_ends_at);
-    change.emit({
-      name: 'calendar.event.changed',
-      aggregateId: id,
-      payload: { event_id: id, from: starts[0], to: ends.includes(null) ? null : ends.sort().at(-1) },
-    });
-  }
 }
 
 function cutWarnings({ event }: WholeEvent): Warning[] {

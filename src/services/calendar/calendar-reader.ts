@@ -2,7 +2,7 @@ import { RangeTooWideError, UnprocessableError } from '../../errors/catalogue.ts
 import { instantOf, schoolDateOf } from '../../lib/clock.ts';
 import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
 import type { School } from '../school/school.ts';
-import { edits, sees, viewerOf } from './audience.ts';
+import { edits, sees, type Viewer, viewerOf } from './audience.ts';
 import type { EventKind } from './calendar-event.ts';
 import type { CalendarCaller } from './event-service.ts';
 import type { MonthCache, MonthEntry } from './month-cache.ts';
@@ -16,6 +16,7 @@ export interface ShownOccurrence extends Occurrence {
 type Viewing = Pick<CalendarCaller, 'actor' | 'scope'>;
 
 const MOST_DAYS = 100;
+const MONTHS_AHEAD = 2;
 const DAY_MS = 86_400_000;
 
 /** The calendar as a caller sees it, out of the months' caches (C6, C7). */
@@ -61,16 +62,30 @@ export class CalendarReader {
     return { items, next: last ? encodeCursor({ value: positionOf(last), id: last.event.id }) : null };
   }
 
+  /** The next occurrences that somebody sees, of those that are not over, in this month and the two after it. */
+  async next(viewer: Viewer, now: Date, count: number): Promise<ShownOccurrence[]> {
+    const timezone = await this.#school.timezone();
+    const from = now.toISOString();
+    let month = schoolDateOf(now, timezone).slice(0, 7);
+    for (let ahead = 0; ; ahead++) {
+      const shown = await this.#shownTo(viewer, { from, to: spanOfMonth(month, timezone).to });
+      const next = shown.filter(({ event }) => event.status === 'published').slice(0, count);
+      if (next.length === count || ahead === MONTHS_AHEAD) return next;
+      month = nextMonth(month);
+    }
+  }
+
   async #shown({ actor, scope }: Viewing, span: Span): Promise<ShownOccurrence[]> {
+    return this.#shownTo(await viewerOf(actor, scope, this.#school), span);
+  }
+
+  async #shownTo(viewer: Viewer, span: Span): Promise<ShownOccurrence[]> {
     const timezone = await this.#school.timezone();
     const last = schoolDateOf(new Date(Date.parse(span.to) - 1), timezone).slice(0, 7);
     const months: string[] = [];
     for (let month = schoolDateOf(new Date(span.from), timezone).slice(0, 7); month <= last; month = nextMonth(month))
       months.push(month);
-    const [viewer, ...loaded] = await Promise.all([
-      viewerOf(actor, scope, this.#school),
-      ...months.map((month) => this.#months.get(month)),
-    ]);
+    const loaded = await Promise.all(months.map((month) => this.#months.get(month)));
     const found = new Map<string, ShownOccurrence>();
     for (const entry of loaded.flatMap(({ entries }) => entries)) {
       if (!sees(entry, viewer)) continue;

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
 import type { Engine } from '../../engine.ts';
+import type { AnyCard } from '../../lib/cards.ts';
+import type { EventConsumer } from '../../lib/events.ts';
 import type { Route } from '../../lib/route.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { SheetVoiding } from '../attendance/sheet-voiding.ts';
@@ -7,7 +9,9 @@ import type { AuthStore } from '../auth/auth-store.ts';
 import type { School } from '../school/school.ts';
 import type { WriteThrough } from '../write-through.ts';
 import { createCalendarRoutes } from './calendar.routes.ts';
+import { createCalendarCard } from './calendar-card.ts';
 import { CalendarChanges } from './calendar-changes.ts';
+import { createCalendarConsumers } from './calendar-consumers.ts';
 import { CalendarReader } from './calendar-reader.ts';
 import { CalendarStore } from './calendar-store.ts';
 import { EventService } from './event-service.ts';
@@ -16,6 +20,7 @@ import { FeedService } from './feed-service.ts';
 import { FeedTokens } from './feed-tokens.ts';
 import { MonthCache } from './month-cache.ts';
 import { RsvpService } from './rsvp-service.ts';
+import { SchoolDayKeeper } from './school-day-keeper.ts';
 import { SchoolDays } from './school-days.ts';
 
 export interface CalendarDeps {
@@ -30,13 +35,19 @@ export interface CalendarDeps {
 }
 
 /** Puts the calendar service together. */
-export function createCalendar(deps: CalendarDeps): { routes: Route[] } {
+export function createCalendar(deps: CalendarDeps): {
+  routes: Route[];
+  consumers: EventConsumer[];
+  cards: AnyCard[];
+  days: SchoolDayKeeper;
+} {
   const { engine, knex, school, authStore, activity, writeThrough, secrets } = deps;
   const { buffer, writer, reader, barrier, cache } = engine;
   const store = new CalendarStore(knex);
   const months = new MonthCache({ cache, store, school });
   const sheets = new SheetVoiding({ buffer, barrier, knex });
-  const changes = new CalendarChanges({ writeThrough, store, days: new SchoolDays(store), months, sheets, school });
+  const days = new SchoolDayKeeper({ knex, days: new SchoolDays(store), sheets, months, school });
+  const changes = new CalendarChanges({ writeThrough, store, days, months, school });
   const rsvps = new RsvpService({ buffer, writer, reader, barrier, store, school, activity });
   const events = new EventService({ store, changes, school, rsvps });
   const feeds = new FeedService({
@@ -47,9 +58,13 @@ export function createCalendar(deps: CalendarDeps): { routes: Route[] } {
     tokens: new FeedTokens(secrets),
     findScopes: (userId, on) => authStore.findScopes(userId, on),
   });
+  const calendar = new CalendarReader({ months, school });
   return {
+    cards: [createCalendarCard({ reader: calendar, school })],
+    days,
+    consumers: createCalendarConsumers({ months, days }),
     routes: [
-      ...createCalendarRoutes({ reader: new CalendarReader({ months, school }), feeds, school }),
+      ...createCalendarRoutes({ reader: calendar, feeds, school }),
       ...createEventRoutes({ events, rsvps, school }),
     ],
   };

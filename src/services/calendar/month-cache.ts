@@ -41,6 +41,7 @@ export class MonthCache {
       name: keyOf(month),
       ttlSeconds: MONTH_SECONDS,
       staleSeconds: STALE_SECONDS,
+      isShared: true,
       load: () => this.#load(spanOfMonth(month, timezone), timezone),
     });
     return { entries: value, source: source === 'cache' ? 'cache' : 'db' };

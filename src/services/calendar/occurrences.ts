@@ -149,6 +149,11 @@ export function monthsOf(occurrences: readonly Occurrence[], timezone: string): 
   return months;
 }
 
+/** Months that may show another set of occurrences once the school is open or closed on these dates (C4). */
+export const monthsAround = (dates: readonly string[]): Set<string> =>
+  // An occurrence that skips a day may reach into the next one, and that into another month.
+  new Set(dates.flatMap((date) => [date, addDays(date, 2)]).map((date) => date.slice(0, 7)));
+
 /** @param month `YYYY-MM` */
 export const nextMonth = (month: string): string => addDays(`${month}-01`, 31).slice(0, 7);
 

@@ -1,7 +1,16 @@
 import type { Cache } from '../../cache/cache.ts';
 import { ForbiddenError, NotFoundError } from '../../errors/catalogue.ts';
 import type { Actor, Role } from '../../lib/actor.ts';
-import type { AnyCard, CardContexts, CardDefinition, DashboardKind, Touch } from '../../lib/cards.ts';
+import type {
+  AnyCard,
+  CardContent,
+  CardContexts,
+  CardDefinition,
+  DashboardKind,
+  LiveCardDefinition,
+  Touch,
+  TouchesOf,
+} from '../../lib/cards.ts';
 import type { DomainEvent, EventConsumer, EventName } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
 import type { RequestContext } from '../../lib/route.ts';
@@ -25,10 +34,16 @@ export interface ChildCards extends CardAnswer {
   name: string;
 }
 
-/** DOMAIN §7 `dashboard:*` */
+/** DOMAIN §7 `dashboard:*`; decision 0021 says why some are kept longer. */
 const DASHBOARD_SECONDS = 60;
 /** A card that takes longer is left out, so that a slow source slows nobody else down. */
 const CARD_MS = 1_500;
+
+/** Cards as they are kept. */
+interface KeptCards extends CardAnswer {
+  /** Instant from which some card shows something else. */
+  until?: string | undefined;
+}
 
 interface DashboardDeps {
   cards: readonly AnyCard[];
@@ -43,9 +58,20 @@ interface DashboardDeps {
 /** Runs the cards that services declare, side by side, and keeps what they say for a minute (DB1). */
 export class DashboardService {
   readonly #deps: DashboardDeps;
+  /** What each event makes stale, by its name. */
+  readonly #touchesOf = new Map<EventName, TouchesOf[]>();
 
   constructor(deps: DashboardDeps) {
     this.#deps = deps;
+    for (const card of deps.cards) {
+      if (isLive(card)) continue;
+      const { touches = {} } = card;
+      for (const [name, touchesOf] of Object.entries(touches) as [EventName, TouchesOf][]) {
+        const others = this.#touchesOf.get(name) ?? [];
+        // Cards of one service mostly share theirs.
+        if (!others.includes(touchesOf)) this.#touchesOf.set(name, [...others, touchesOf]);
+      }
+    }
   }
 
   /** The same dashboards kept elsewhere: a measurement has a cache whose time it sets. */
@@ -59,7 +85,7 @@ export class DashboardService {
     const studentId = asked ?? (await caller.actor.scopes()).studentId;
     if (!studentId) throw new NotFoundError();
     requireReach(await reachOf(caller.actor, caller.scope, this.#deps.school), 'students', studentId);
-    return { student_id: studentId, ...(await this.cardsOfStudent(studentId, caller.now)) };
+    return { student_id: studentId, ...(await this.cardsOfStudent(studentId, caller.now, caller.actor.userId)) };
   }
 
   /** The cards of each child. */
@@ -70,7 +96,7 @@ export class DashboardService {
       children.map(async ({ studentId, name }) => ({
         student_id: studentId,
         name,
-        ...(await this.cardsOfStudent(studentId, caller.now)),
+        ...(await this.cardsOfStudent(studentId, caller.now, caller.actor.userId)),
       })),
     );
   }
@@ -95,30 +121,34 @@ export class DashboardService {
     };
     // What somebody teaches and leads is part of what is shown: after a change of it nothing kept before is served.
     const reach = [...teaches.map(({ classSubjectId }) => classSubjectId), ...homerooms.map(({ id }) => id)].join();
-    return this.#kept('teacher', `dashboard:teacher:${staffId}`, [`staff:${staffId}`], context, reach);
+    const kept = `dashboard:teacher:${staffId}`;
+    return this.#answer('teacher', kept, [`staff:${staffId}`], context, actor.userId, reach);
   }
 
   async admin({ actor, now }: Caller): Promise<CardAnswer> {
     requireRole(actor, ['admin', 'principal']);
-    return this.#kept('admin', 'dashboard:admin', ['school'], { now, today: await this.#deps.school.dateAt(now) });
+    const context = { now, today: await this.#deps.school.dateAt(now) };
+    return this.#answer('admin', 'dashboard:admin', ['school'], context, actor.userId);
   }
 
-  async cardsOfStudent(studentId: string, now: Date): Promise<CardAnswer> {
+  /** @param viewerId user who looks */
+  async cardsOfStudent(studentId: string, now: Date, viewerId: string): Promise<CardAnswer> {
     const today = await this.#deps.school.dateAt(now);
     const classId = await this.#deps.school.classOf(studentId, today);
     const touches: Touch[] = [`student:${studentId}`, `class:${classId ?? ''}`];
-    return this.#kept('student', `dashboard:student:${studentId}`, touches, { now, today, studentId, classId });
+    const context = { now, today, studentId, classId };
+    return this.#answer('student', `dashboard:student:${studentId}`, touches, context, viewerId);
   }
 
   /** What makes kept dashboards stale: run at once for one's own buffered writes, and by the workers for everything. */
   get consumer(): EventConsumer {
-    const on = new Set(this.#deps.cards.flatMap(({ touches }) => Object.keys(touches ?? {}) as EventName[]));
-    return { name: 'dashboard', service: 'dashboard', on: [...on], handle: (event) => this.handle(event) };
+    const on = [...this.#touchesOf.keys()];
+    return { name: 'dashboard', service: 'dashboard', on, handle: (event) => this.handle(event) };
   }
 
   async handle(event: DomainEvent): Promise<void> {
-    const touched = this.#deps.cards.map(({ touches }) => touches?.[event.name]?.(event) ?? []);
-    await this.#deps.touches.add((await Promise.all(touched)).flat());
+    const touched = await Promise.all((this.#touchesOf.get(event.name) ?? []).map((touchesOf) => touchesOf(event)));
+    await this.#deps.touches.add(touched.flat());
   }
 
   /** For a writer that waits: a mark that cannot be set leaves a dashboard stale for a minute, and fails nobody's write. */
@@ -127,45 +157,61 @@ export class DashboardService {
       await this.handle(event).catch((error: Error) => this.#deps.log.warn('dashboards not told', { error }));
   }
 
-  async #kept<K extends DashboardKind>(
+  async #answer<K extends DashboardKind>(
     kind: K,
     name: string,
     touches: readonly Touch[],
     context: CardContexts[K],
+    viewerId: string,
     reach = '',
   ): Promise<CardAnswer> {
-    const { value } = await this.#deps.cache.get<CardAnswer>({
-      name,
-      ttlSeconds: DASHBOARD_SECONDS,
-      stamp: async () => {
-        const counts = await this.#deps.touches.stamp(touches);
-        // The day is part of what a dashboard shows.
-        return counts && `${context.today} ${reach} ${counts}`;
-      },
-      isKept: ({ degraded }) => degraded.length === 0,
-      load: () => this.#run(kind, context),
-    });
-    return value;
+    // The casts: a card of this dashboard takes its context.
+    const own = this.#deps.cards.filter(({ dashboard }) => dashboard === kind);
+    const live = own.filter(isLive) as unknown as LiveCardDefinition<K>[];
+    const kept = own.filter((card) => !isLive(card)) as unknown as CardDefinition<K>[];
+    const [{ value }, seen] = await Promise.all([
+      this.#deps.cache.get<KeptCards>({
+        name,
+        ttlSeconds: Math.min(...kept.map(({ keptSeconds = DASHBOARD_SECONDS }) => keptSeconds)),
+        mostSeconds: ({ until }) => (until ? (Date.parse(until) - context.now.getTime()) / 1000 : Infinity),
+        stamp: async () => {
+          const counts = await this.#deps.touches.stamp(touches);
+          // The day is part of what a dashboard shows.
+          return counts && `${context.today} ${reach} ${counts}`;
+        },
+        isKept: ({ degraded }) => degraded.length === 0,
+        load: () => this.#run(kept, context),
+      }),
+      this.#run(live, { ...context, viewerId }),
+    ]);
+    return { cards: { ...value.cards, ...seen.cards }, degraded: [...value.degraded, ...seen.degraded].sort() };
   }
 
-  async #run<K extends DashboardKind>(kind: K, context: CardContexts[K]): Promise<CardAnswer> {
-    const { cards, log, cardMs = CARD_MS } = this.#deps;
-    const own = cards.filter(({ dashboard }) => dashboard === kind) as unknown as CardDefinition<K>[];
+  async #run<C extends { now: Date }>(
+    cards: readonly { name: string; dashboard: DashboardKind; load(context: C): Promise<CardContent> }[],
+    context: C,
+  ): Promise<KeptCards> {
+    const { log, cardMs = CARD_MS } = this.#deps;
     const degraded: string[] = [];
+    const untils: string[] = [];
     const loaded = await Promise.all(
-      own.map(async ({ name, load }): Promise<[string, Cards[string]]> => {
+      cards.map(async ({ name, dashboard, load }): Promise<[string, Cards[string]]> => {
         try {
-          return [name, { as_of: new Date().toISOString(), ...(await withinMs(load(context), cardMs)) }];
+          const { until, ...content } = await withinMs(load(context), cardMs);
+          if (until) untils.push(until);
+          return [name, { as_of: context.now.toISOString(), ...content }];
         } catch (error) {
-          log.warn('card left out', { dashboard: kind, card: name, error });
+          log.warn('card left out', { dashboard, card: name, error });
           degraded.push(name);
           return [name, null];
         }
       }),
     );
-    return { cards: Object.fromEntries(loaded), degraded: degraded.sort() };
+    return { cards: Object.fromEntries(loaded), degraded, until: untils.sort()[0] };
   }
 }
+
+const isLive = (card: AnyCard): card is Extract<AnyCard, { isLive: true }> => 'isLive' in card;
 
 /** The four dashboards are for fewer roles than have the capability (DOMAIN §4.2). */
 function requireRole({ roles }: Pick<Actor, 'roles'>, wanted: readonly Role[]): void {

@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
+import type { ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { School } from '../school/school.ts';
 import type { WriteThrough } from '../write-through.ts';
 import { createDashboardRoutes } from './dashboard.routes.ts';
@@ -18,12 +19,13 @@ import { Touches } from './touches.ts';
 export interface Dashboard {
   routes: Route[];
   consumers: EventConsumer[];
+  tasks: ScheduledTask[];
   dashboards: DashboardService;
   leaderboards: Leaderboards;
   points: PointsService;
 }
 
-/** Builds the dashboard on the cards of the other services, and has it told of buffered writes at once (I4). */
+/** Builds the dashboard on the cards of the other services, and has it told of changes at once (I4). */
 export function createDashboard({
   engine,
   knex,
@@ -49,9 +51,11 @@ export function createDashboard({
   const cards: AnyCard[] = [...others, createRankCard({ leaderboards, school })];
   const dashboards = new DashboardService({ cards, touches, cache, school, log });
   writer.onEvents((events) => dashboards.handleAtOnce(events));
+  writes.onEvents((events) => dashboards.handleAtOnce(events));
   return {
     routes: createDashboardRoutes({ cards, dashboards, leaderboards, points, school }),
     consumers: [dashboards.consumer, points.consumer],
+    tasks: [points.nightlyTask],
     dashboards,
     leaderboards,
     points,

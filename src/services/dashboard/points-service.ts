@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { DomainEvent, EventConsumer } from '../../lib/events.ts';
 import { sheetId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
+import type { ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { AttendanceSaved } from '../attendance/attendance.events.ts';
 import type { School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
@@ -107,6 +108,19 @@ export class PointsService {
         today,
       );
     }
+  }
+
+  /** DOMAIN §6: leaderboard.rebuild */
+  get nightlyTask(): ScheduledTask {
+    return {
+      name: 'leaderboard.rebuild',
+      service: 'dashboard',
+      schedule: { at: '01:00' },
+      run: async ({ now }) => {
+        await this.nightly(now);
+        return {};
+      },
+    };
   }
 
   /** DB2: bonuses of the month before, and every set anew. */

@@ -23,6 +23,8 @@ export const createRankCard = ({
       return [`student:${student_id}`, ...[from, to].flatMap((id) => (id ? [`class:${id}` as const] : []))];
     },
   },
+  // The service that gives points counts them itself.
+  keptSeconds: 300,
   async load({ studentId, classId, today }) {
     const { leaderboard_enabled } = await school.settings();
     const ranked = classId && leaderboard_enabled ? await leaderboards.of(classId, 'year', today) : [];

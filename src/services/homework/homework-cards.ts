@@ -14,6 +14,8 @@ import type { HomeworkStore } from './homework-store.ts';
 const NEXT_DUE = 5;
 /** Of a teacher with something to grade, or of a class that are not due: more is history, or no plan. */
 const MOST_ASSIGNMENTS = 200;
+/** Hand-ins, publications and changes are told as events; what the clock does is told as `until`. */
+const KEPT_SECONDS = 300;
 
 type Due = Pick<Homework, 'id' | 'title' | 'class_subject_id' | 'due_at' | 'publish_at'>;
 
@@ -103,6 +105,7 @@ export function createHomeworkCards({
         .required(),
     }),
     touches: { 'homework.published': ofClass, 'homework.changed': ofClass, 'homework.submitted': submitted },
+    keptSeconds: KEPT_SECONDS,
     async load({ studentId, classId, now, today }) {
       const taught = (await school.classSubjects()).filter((subject) => subject.classId === classId);
       if (taught.length === 0) return { next_due: [] };
@@ -117,6 +120,7 @@ export function createHomeworkCards({
         next.map(({ id }) => id),
       );
       return {
+        until: changesAt(due, at),
         next_due: next.map(({ id, title, due_at, class_subject_id }) => ({
           homework_id: id,
           title,
@@ -151,3 +155,12 @@ export function createHomeworkCards({
   };
   return [student, teacher];
 }
+
+/** When the clock alone changes which of these are shown: one is due, or one comes out. */
+function changesAt(due: readonly Due[], now: string): string | undefined {
+  const instants = due.flatMap(({ due_at, publish_at }) => [afterInstant(due_at), publish_at]);
+  return instants.filter((instant) => instant > now).sort()[0];
+}
+
+/** It is shown at the instant itself. */
+const afterInstant = (instant: string): string => new Date(Date.parse(instant) + 1).toISOString();

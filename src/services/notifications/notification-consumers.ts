@@ -1,10 +1,13 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
+import type { BufferStalled, FlushFailed } from '../../live/platform-alerts.ts';
 import type { AttendanceSaved } from '../attendance/attendance.events.ts';
 import type { HomeworkChanged } from '../homework/homework.events.ts';
 import type { School } from '../school/school.ts';
 import type { NotificationService } from './notification-service.ts';
 import { ABSENCE, ABSENCE_CORRECTED, HOMEWORK_DUE, HOMEWORK_PUBLISHED } from './notification-topics.ts';
+
+import { BUFFER_STALLED, FLUSH_FAILED } from './platform-topics.ts';
 
 const MINUTE_MS = 60_000;
 /** DOMAIN §6: homework.reminder */
@@ -62,6 +65,21 @@ export const createNotificationConsumers = ({
           await notifications.request(ABSENCE, `${student}-${date}-${noticeAt.getTime()}`, about, noticeAt);
         else if (old === 'absent') await notifications.request(ABSENCE_CORRECTED, `${student}-${date}-${id}`, about);
       }
+    },
+  },
+  {
+    name: 'notifications-platform',
+    service: 'dashboard',
+    on: ['platform.flush.failed', 'platform.buffer.stalled'],
+    async handle({ name, payload }) {
+      if (name === 'platform.flush.failed') {
+        const { entity, error, hour } = payload as unknown as FlushFailed;
+        await notifications.request(FLUSH_FAILED, `${entity}-${hour}`, { entity, error, hour });
+        return;
+      }
+      const { entity, age_seconds, day } = payload as unknown as BufferStalled;
+      const minutes = String(Math.floor(age_seconds / 60));
+      await notifications.request(BUFFER_STALLED, `${entity}-${day}`, { entity, minutes, day });
     },
   },
 ];

@@ -123,7 +123,12 @@ export class NotificationService {
     const known = await store.existing(userId, [id]).catch(noneIfAway);
     if (known.length > 0) return;
     const { title, body, data } = composed;
-    const wantsEmail = (await contacts.findContact(userId))?.prefs.email_notifications === true;
+    const contact = await contacts.findContact(userId).catch((error: unknown) => {
+      // What is urgent is told where it can be; the rest waits, and is mailed as well.
+      if (topic.severity !== 'urgent' || !isDatabaseAway(error)) throw error;
+      return undefined;
+    });
+    const wantsEmail = contact?.prefs.email_notifications === true;
     const notification: Notification = {
       user_id: userId,
       id,

@@ -1,6 +1,8 @@
 import type { Db } from 'mongodb';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import { isDatabaseAway } from '../../errors/driver-errors.ts';
+import type { TaskResult, TaskRun } from '../../lib/scheduled-task.ts';
+import { purgeExpired } from '../../stores/mongo/purge.ts';
 import type { Position } from '../../stores/postgres/conditions.ts';
 import type { Notification } from './notification.entity.ts';
 
@@ -34,6 +36,11 @@ export class NotificationStore {
   constructor({ buffer, db }: { buffer: WriteBuffer; db: Db }) {
     this.#buffer = buffer;
     this.#db = db;
+  }
+
+  /** Removes what nobody needs any more; servers with TTL indexes do so by themselves. */
+  purge(run: TaskRun): Promise<TaskResult> {
+    return purgeExpired(this.#db, COLLECTION, run);
   }
 
   /** @param unread only those that are not read, or only those that are */

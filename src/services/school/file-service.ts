@@ -9,6 +9,7 @@ import {
   StorageUnavailableError,
 } from '../../errors/catalogue.ts';
 import type { RequestContext } from '../../lib/route.ts';
+import type { TaskResult, TaskRun } from '../../lib/scheduled-task.ts';
 import type { ObjectStore, SignedLink, StoredObject, UploadLink } from '../../stores/objects/object-store.ts';
 import { can } from '../auth/permissions.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
@@ -26,6 +27,11 @@ export interface NewFile {
   mime: string;
   size: number;
 }
+
+/** DOMAIN §6: uploads that are not completed by then are nobody's. */
+const ORPHAN_MS = 86_400_000;
+/** Files given up in one step; each costs the store two requests. */
+const BATCH_FILES = 100;
 
 const activityOf = (verb: 'create' | 'complete' | 'reject', { id, purpose }: FileRow) => ({
   service: 'auth',
@@ -109,7 +115,9 @@ export class FileService {
       const isSame = await asked(() => this.#objects.accept(key, uploaded.tag, file));
       if (!isSame) throw new NotUploadedError('the file was uploaded again meanwhile; complete it again');
     }
-    await this.#settle(caller, file, 'ready');
+    const isFirst = await this.#settle(caller, file, 'ready');
+    // Given up at this very moment, as a day had passed.
+    if (!isFirst && (await this.#store.find(id))?.status !== 'ready') throw new NotFoundError();
     return { ...file, status: 'ready' };
   }
 
@@ -136,6 +144,32 @@ export class FileService {
     return asked(() => this.#objects.read(file.objectKey, MOST_BYTES[purpose]));
   }
 
+  /**
+   * Gives up what was announced a day ago and never became ready. Its content goes at once, its row a day later together with
+   * what a completion of that moment may have put there.
+   */
+  async purge({ now, progress }: TaskRun): Promise<TaskResult> {
+    const scope = { bucket: this.#objects.bucket, before: new Date(now.getTime() - ORPHAN_MS), most: BATCH_FILES };
+    const remove = (keys: readonly string[]) => Promise.all(keys.map((key) => this.#objects.remove(key)));
+    const done = { rows: 0, uploads: 0 };
+    for (let count = BATCH_FILES; count === BATCH_FILES; ) {
+      const old = await this.#store.givenUp(scope);
+      await remove(old.map(({ key }) => key));
+      await this.#store.forget(old.map(({ id }) => id));
+      count = old.length;
+      done.rows += count;
+      await progress(done);
+    }
+    for (let count = BATCH_FILES; count === BATCH_FILES; ) {
+      const keys = await this.#store.giveUp({ ...scope, now });
+      await remove(keys);
+      count = keys.length;
+      done.uploads += count;
+      await progress(done);
+    }
+    return done;
+  }
+
   async #problemOf({ objectKey, mime, sizeBytes }: FileRow, uploaded: StoredObject): Promise<Error | undefined> {
     if (uploaded.sizeBytes !== sizeBytes)
       return new FileSizeError(`the file has ${uploaded.sizeBytes} bytes, not the ${sizeBytes} it was announced with`);
@@ -143,10 +177,12 @@ export class FileService {
     return looksLike(mime, head) ? undefined : new FileTypeError(`the content is not ${mime}`);
   }
 
-  async #settle(caller: Caller, file: FileRow, status: 'ready' | 'rejected'): Promise<void> {
-    await this.#writes.run(caller, async ({ knex, record }) => {
+  /** @returns false when another request has settled it before */
+  #settle(caller: Caller, file: FileRow, status: 'ready' | 'rejected'): Promise<boolean> {
+    return this.#writes.run(caller, async ({ knex, record }) => {
       const isFirst = await this.#store.settle(knex, file.id, status, caller.now);
       if (isFirst) record(activityOf(status === 'ready' ? 'complete' : 'reject', file));
+      return isFirst;
     });
   }
 

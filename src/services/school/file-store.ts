@@ -48,4 +48,33 @@ export class FileStore {
     ]);
     return result.rowCount === 1;
   }
+
+  /**
+   * Gives up files of a bucket that were announced long ago and never became ready.
+   *
+   * @returns keys of their contents; fewer than `most` when these were the last
+   */
+  async giveUp({ bucket, before, now, most }: { bucket: string; before: Date; now: Date; most: number }) {
+    const result = await this.#knex.raw(
+      `WITH old AS MATERIALIZED (SELECT id FROM files WHERE status = 'pending' AND created_at < :before AND bucket = :bucket
+         ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED)
+       UPDATE files SET status = 'deleted', updated_at = :now WHERE id IN (SELECT id FROM old) RETURNING object_key AS key`,
+      { bucket, before, now, most },
+    );
+    return (result.rows as { key: string }[]).map(({ key }) => key);
+  }
+
+  /** Files of a bucket that were given up before an instant, with the keys of their contents. */
+  async givenUp({ bucket, before, most }: { bucket: string; before: Date; most: number }) {
+    const result = await this.#knex.raw(
+      `SELECT id, object_key AS key FROM files WHERE status = 'deleted' AND updated_at < :before AND bucket = :bucket
+       ORDER BY id LIMIT :most`,
+      { bucket, before, most },
+    );
+    return result.rows as { id: string; key: string }[];
+  }
+
+  async forget(ids: readonly string[]): Promise<void> {
+    await this.#knex.raw(`DELETE FROM files WHERE id = ANY(?::uuid[]) AND status = 'deleted'`, [[...ids]]);
+  }
 }

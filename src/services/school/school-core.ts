@@ -1,10 +1,12 @@
 import type { Knex } from 'knex';
 import { IMPORTS } from '../../../queues/imports.queue.ts';
 import type { Engine } from '../../engine.ts';
+import type { AnyCard } from '../../lib/cards.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
+import { nightlyPurge, type ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { ObjectStore } from '../../stores/objects/object-store.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import { storeSheets, storeSheetsOf } from '../attendance/pending-sheets.ts';
@@ -26,6 +28,7 @@ import { FileStore } from './file-store.ts';
 import { createFileRoutes } from './files.routes.ts';
 import type { Files } from './files.ts';
 import { GuardianService } from './guardian-service.ts';
+import { createLessonsCard } from './lessons-card.ts';
 import type { School } from './school.ts';
 import { SchoolCaches } from './school-caches.ts';
 import { createScopeConsumer } from './scope-consumer.ts';
@@ -35,7 +38,7 @@ import { StudentStore } from './student-store.ts';
 import { createStudentRoutes } from './students.routes.ts';
 import { SubstitutionService } from './substitution-service.ts';
 import { TimetableService } from './timetable-service.ts';
-import { YearService } from './year-service.ts';
+import { type YearDays, YearService } from './year-service.ts';
 
 export interface SchoolCoreDeps {
   engine: Engine;
@@ -46,6 +49,8 @@ export interface SchoolCoreDeps {
   files: Files;
   /** Who else may read a file, by its purpose. */
   readers: FileReaders;
+  /** Follows the dates of academic years. */
+  days: YearDays;
   activity: ActivityLog;
   writes: WriteThrough;
   users: UserService;
@@ -58,16 +63,19 @@ export interface SchoolCoreDeps {
 /** Puts together years, classes, people, files and imports. */
 export function createSchoolCore(deps: SchoolCoreDeps): {
   routes: Route[];
+  cards: AnyCard[];
   consumers: EventConsumer[];
+  tasks: ScheduledTask[];
   runImport: ImportService['run'];
 } {
-  const { engine, knex, school, sessions, objects, files, readers, activity, writes, users, departures, clock, log } =
-    deps;
+  const { engine, knex, school, sessions, objects, files, readers, days, activity, writes, users, departures } = deps;
+  const { clock, log } = deps;
   const caches = new SchoolCaches({ knex, school, sessions });
   const years = new YearService({
     writes,
     knex,
     caches,
+    days,
     flushSheets: (from, to) => storeSheets(engine, from, to),
   });
   const classes = new ClassService({ writes, knex, school, caches });
@@ -99,6 +107,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
     log,
   });
   return {
+    cards: [createLessonsCard({ knex, school })],
     routes: [
       ...createStructureRoutes({ school, years, classes }),
       ...createClassRoutes({ school, classes, subjects, timetables, substitutions }),
@@ -107,6 +116,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
       ...createStudentRoutes({ students, enrolment, guardians }),
     ],
     consumers: [createScopeConsumer({ caches, knex })],
+    tasks: [nightlyPurge('auth', 'uploads', fileService)],
     runImport: (...job) => imports.run(...job),
   };
 }

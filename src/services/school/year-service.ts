@@ -6,7 +6,8 @@ import {
   TermLockedError,
   UnprocessableError,
 } from '../../errors/catalogue.ts';
-import { addDays } from '../../lib/clock.ts';
+import { daysBetween } from '../../lib/clock.ts';
+import type { SchoolDayKeeper } from '../calendar/school-day-keeper.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
 import { SCHOOL_COPIES } from './school.ts';
 import type { SchoolCaches } from './school-caches.ts';
@@ -36,10 +37,15 @@ export interface TermRow extends TermFields {
 /** Stores what is still buffered of the sheets of some days: after the lock they would be refused. */
 export type FlushSheets = (from: string, to: string) => Promise<void>;
 
+/** The calendar's rows of the dates of a year: they follow its dates in the same change. */
+export type YearDays = Pick<SchoolDayKeeper, 'keepYear' | 'settle'>;
+
 const YEAR = 'id, name, starts_on, ends_on, is_current';
 const TERM = 'id, academic_year_id, seq, name, starts_on, ends_on, locked_at';
 const YEAR_UNIQUES = { academic_years_name_uq: '/name' };
 const TERM_UNIQUES = { terms_academic_year_id_seq_uq: '/seq', terms_academic_year_id_name_uq: '/name' };
+/** Two years: each of its days has a row, and a wrong digit is not to make millions. */
+const MOST_YEAR_DAYS = 731;
 /** Everything that is kept of the current year. */
 const COPIES = [SCHOOL_COPIES.years, SCHOOL_COPIES.terms, SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects];
 
@@ -48,12 +54,20 @@ export class YearService {
   readonly #writes: WriteThrough;
   readonly #knex: Knex;
   readonly #caches: SchoolCaches;
+  readonly #days: YearDays;
   readonly #flushSheets: FlushSheets;
 
-  constructor(deps: { writes: WriteThrough; knex: Knex; caches: SchoolCaches; flushSheets: FlushSheets }) {
+  constructor(deps: {
+    writes: WriteThrough;
+    knex: Knex;
+    caches: SchoolCaches;
+    days: YearDays;
+    flushSheets: FlushSheets;
+  }) {
     this.#writes = deps.writes;
     this.#knex = deps.knex;
     this.#caches = deps.caches;
+    this.#days = deps.days;
     this.#flushSheets = deps.flushSheets;
   }
 
@@ -72,14 +86,18 @@ export class YearService {
   createYear(caller: Caller, fields: YearFields): Promise<YearRow> {
     return this.#changeYear(caller, 'create', async (knex) => {
       const row = { id: caller.newId(), ...fields };
-      requireOrder(row, 1);
+      requireOrder(row, 1, MOST_YEAR_DAYS);
       if (fields.is_current) await knex.raw('UPDATE academic_years SET is_current = false WHERE is_current');
       await knex('academic_years').insert(row);
       return row;
     });
   }
 
-  /** @throws NotFoundError, TakenError, DateOverlapError, HasDataError, UnprocessableError */
+  /**
+   * A year that gets shorter gives up its days, unless somebody needs them.
+   *
+   * @throws NotFoundError, TakenError, DateOverlapError, HasDataError, UnprocessableError, FlushPendingError
+   */
   updateYear(caller: Caller, id: string, changes: Partial<YearFields>): Promise<YearRow> {
     return this.#changeYear(caller, 'update', async (knex) => {
       const found = await knex.raw(`SELECT ${YEAR} FROM academic_years WHERE id = ? FOR UPDATE`, [id]);
@@ -88,7 +106,7 @@ export class YearService {
       if (before.is_current && changes.is_current === false)
         throw refusal('/is_current', 'make another year the current one instead');
       const row = { ...before, ...changes };
-      requireOrder(row, 1);
+      requireOrder(row, 1, MOST_YEAR_DAYS);
       await requireInside(knex, row);
       if (changes.is_current)
         await knex.raw('UPDATE academic_years SET is_current = false WHERE is_current AND id <> ?', [id]);
@@ -146,21 +164,23 @@ export class YearService {
     return term;
   }
 
-  async #changeYear(caller: Caller, verb: string, change: (knex: Knex) => Promise<YearRow>): Promise<YearRow> {
-    const year = await this.#writes.run(
+  async #changeYear(caller: Caller, verb: string, work: (knex: Knex) => Promise<YearRow>): Promise<YearRow> {
+    const { year, effects } = await this.#writes.run(
       caller,
-      async ({ knex, record }) => {
+      async (change) => {
+        const { knex, record } = change;
         // One at a time: no two years may overlap, and one is the current one.
         await knex.raw('LOCK TABLE academic_years IN SHARE ROW EXCLUSIVE MODE');
-        const row = await change(knex);
+        const row = await work(knex);
         await requireApart(knex, 'academic_years', row, 'true', []);
         record({ service: 'auth', action: `year.${verb}`, entity: { type: 'academic_year', id: row.id }, after: row });
-        return row;
+        return { year: row, effects: await this.#days.keepYear(change, row) };
       },
       YEAR_UNIQUES,
     );
     // Classes, subjects and everybody's scopes are those of the current year.
     await this.#caches.forget({ copies: COPIES, ...(year.is_current ? { users: 'everybody' as const } : {}) });
+    await this.#days.settle(effects);
     return year;
   }
 
@@ -189,8 +209,14 @@ export class YearService {
 const refusal = (pointer: string, detail: string): Error => new UnprocessableError({ errors: [{ pointer, detail }] });
 
 /** What the tables check, too: a term may be a day, a year is longer. */
-function requireOrder(row: { starts_on: string; ends_on: string }, leastDays: number): void {
-  if (row.ends_on < addDays(row.starts_on, leastDays)) throw refusal('/ends_on', 'is too early');
+function requireOrder(
+  row: { starts_on: string; ends_on: string },
+  leastDays: number,
+  mostDays = Number.POSITIVE_INFINITY,
+): void {
+  const days = daysBetween(row.starts_on, row.ends_on);
+  if (days < leastDays) throw refusal('/ends_on', 'is too early');
+  if (days >= mostDays) throw refusal('/ends_on', `is too late: a year has ${mostDays} days at most`);
 }
 
 async function requireApart(

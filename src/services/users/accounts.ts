@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
+import { nightlyPurge, type ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { Mailer } from '../../stores/mail/mailer.ts';
 import { createAccountRoutes } from '../auth/account.routes.ts';
 import { AccountMails } from '../auth/account-mails.ts';
@@ -48,6 +49,7 @@ export interface AccountDeps {
 export function createAccounts(deps: AccountDeps): {
   routes: Route[];
   consumers: EventConsumer[];
+  tasks: ScheduledTask[];
   users: UserService;
 } {
   const { engine, knex, school, authStore, logins, sessions, tokens, guard, mailer, appUrl, background, log } = deps;
@@ -73,5 +75,6 @@ export function createAccounts(deps: AccountDeps): {
         handle: (event) => services.users.sendInvite(event, deps.clock.now()),
       },
     ],
+    tasks: [nightlyPurge('auth', 'logins', logins), nightlyPurge('auth', 'account-tokens', accountTokens)],
   };
 }

@@ -96,6 +96,11 @@ export class LocalObjects implements ObjectStore {
     return rm(this.#path('incoming', key), { force: true });
   }
 
+  async remove(key: string): Promise<void> {
+    await this.discard(key);
+    await rm(this.#path('objects', key), { force: true });
+  }
+
   async read(key: string, mostBytes: number): Promise<Buffer> {
     const path = this.#path('objects', key);
     const found = await describe(path);

@@ -42,6 +42,8 @@ export interface ObjectStore {
   accept(key: string, tag: string, as: FileName): Promise<boolean>;
   /** Removes an upload that is not fit; nothing happens without one. */
   discard(key: string): Promise<void>;
+  /** Removes what was uploaded and what was accepted; nothing happens where there is nothing. */
+  remove(key: string): Promise<void>;
   /** What was accepted; undefined when nothing was. */
   accepted(key: string): Promise<StoredObject | undefined>;
   downloadLink(key: string, as: FileName, now: Date): Promise<SignedLink>;

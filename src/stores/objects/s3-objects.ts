@@ -100,9 +100,13 @@ export class S3Objects implements ObjectStore {
     return true;
   }
 
-  async discard(key: string): Promise<void> {
-    const { sdk, client } = await this.#sdk();
-    await client.send(new sdk.DeleteObjectCommand({ Bucket: this.bucket, Key: incoming(key) }));
+  discard(key: string): Promise<void> {
+    return this.#delete(incoming(key));
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.discard(key);
+    await this.#delete(objects(key));
   }
 
   async read(key: string, mostBytes: number): Promise<Buffer> {
@@ -112,6 +116,11 @@ export class S3Objects implements ObjectStore {
     const { sdk, client } = await this.#sdk();
     const { Body } = await client.send(new sdk.GetObjectCommand({ Bucket: this.bucket, Key: objects(key) }));
     return Buffer.from(await Body!.transformToByteArray());
+  }
+
+  async #delete(key: string): Promise<void> {
+    const { sdk, client } = await this.#sdk();
+    await client.send(new sdk.DeleteObjectCommand({ Bucket: this.bucket, Key: key }));
   }
 
   async #head(key: string): Promise<StoredObject | undefined> {

@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 import { IdempotencyMismatchError } from '../../errors/catalogue.ts';
 import type { RepeatableRequest } from '../../lib/route.ts';
+import type { TaskResult, TaskRun } from '../../lib/scheduled-task.ts';
+import { purgeRows } from './purge.ts';
 
 const KEPT = '24 hours';
 const MOST_PATH_CHARACTERS = 500;
@@ -43,3 +45,11 @@ export async function onceOnly<T>(
   if (!first?.body_hash.equals(bodyHash)) throw new IdempotencyMismatchError();
   return first.response.result;
 }
+
+/** Forgets keys that are over, by the clock that gave them their end: the database's. */
+export const purgeKeys = (knex: Knex, run: Pick<TaskRun, 'progress'>): Promise<TaskResult> =>
+  purgeRows(
+    knex,
+    { table: 'idempotency_keys', key: ['user_id', 'key'], where: 'expires_at < now()', order: 'expires_at' },
+    run,
+  );

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
 import type { DomainEvent } from '../../lib/events.ts';
+import type { TaskResult, TaskRun } from '../../lib/scheduled-task.ts';
+import { purgeRows } from './purge.ts';
 
 /** First key of the advisory locks below: `outb`. */
 const LOCK_SPACE = 0x6f75_7462;
@@ -26,6 +28,9 @@ export async function addToOutbox(transaction: Knex.Transaction, events: readonl
     })),
   );
 }
+
+/** Consumers know what they have handled for a day; the rest of the week is for people who look into what happened. */
+const KEPT = '7 days';
 
 interface OutboxRow {
   id: string;
@@ -57,3 +62,11 @@ export async function unsentEvents(knex: Knex, limit: number): Promise<DomainEve
 export async function markSent(knex: Knex, ids: readonly string[]): Promise<void> {
   await knex.raw('UPDATE outbox_events SET published_at = now() WHERE id = ANY(?::uuid[])', [ids as string[]]);
 }
+
+/** Removes events that were sent long ago; those that were not sent stay, however old. */
+export const purgeSent = (knex: Knex, run: Pick<TaskRun, 'progress'>): Promise<TaskResult> =>
+  purgeRows(
+    knex,
+    { table: 'outbox_events', key: ['id'], where: `published_at < now() - interval '${KEPT}'`, order: 'seq' },
+    run,
+  );
