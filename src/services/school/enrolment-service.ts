@@ -71,7 +71,7 @@ export class EnrolmentService {
     const before = known && (await this.#store.find(studentId, wanted.startsOn));
     // By the same request, whose answer was lost.
     if (known && before) return { enrolment: known, version: before.version };
-    const { placed, version } = await this.#writes.run(caller, async (change) => {
+    const work = async (change: Change) => {
       const locked = await this.lock(change.knex, studentId, wanted.startsOn, ifMatch);
       const done = await this.place(id, change, locked, wanted);
       change.record({
@@ -82,8 +82,10 @@ export class EnrolmentService {
         after: { class_id: wanted.classId, starts_on: wanted.startsOn },
       });
       return { placed: done, version: await touch(change.knex, studentId, caller.now) };
-    });
-    await this.#caches.forgetMembership(studentId, [placed.from, wanted.classId]);
+    };
+    const settle = ({ placed }: { placed: Placed }) =>
+      this.#caches.forgetMembership(studentId, [placed.from, wanted.classId]);
+    const { placed, version } = await this.#writes.run(caller, work, {}, { settle });
     return { enrolment: placed.enrolment, version };
   }
 
@@ -98,7 +100,7 @@ export class EnrolmentService {
     { leftOn, reason }: Leaving,
     ifMatch?: number,
   ): Promise<{ student: StudentRow; open: OpenObligations }> {
-    const { student, classes } = await this.#writes.run(caller, async ({ knex, emit, record }) => {
+    const work = async ({ knex, emit, record }: Change) => {
       const has = await this.#store.find(studentId, leftOn, knex);
       // Said again, as after an answer that was lost.
       if (has?.status === 'left' && has.leftOn === leftOn && has.leaveReason === reason)
@@ -127,8 +129,9 @@ export class EnrolmentService {
         after: { status: 'left', left_on: leftOn },
       });
       return { student: (await this.#store.find(studentId, leftOn, knex))!, classes: ended };
-    });
-    await this.#caches.forgetMembership(studentId, classes);
+    };
+    const settle = ({ classes }: { classes: string[] }) => this.#caches.forgetMembership(studentId, classes);
+    const { student } = await this.#writes.run(caller, work, {}, { settle });
     return { student, open: await this.#departures.obligationsOf(studentId) };
   }
 

@@ -121,7 +121,7 @@ export class StudentService {
     const known = await this.#store.find(id, today);
     if (known) return this.#whole(known); // by the same request, whose answer was lost
     await this.#requirePhoto(caller, input.photo_file_id);
-    const detail = await this.#writes.run(
+    return this.#writes.run(
       caller,
       async (change) => {
         await this.#admit(change, caller, id, input, today);
@@ -133,9 +133,8 @@ export class StudentService {
         return { student, sight: 'staff' as const, guardians, enrolments };
       },
       UNIQUES,
+      { settle: ({ guardians }) => this.#forgetAdmission(id, input, guardians) },
     );
-    await this.#forgetAdmission(id, input, detail.guardians);
-    return detail;
   }
 
   /**
@@ -146,15 +145,15 @@ export class StudentService {
    */
   async createOfMany(caller: Caller, id: string, input: NewStudent): Promise<void> {
     const today = await this.#school.today();
-    const guardians = await this.#writes.run(
+    await this.#writes.run(
       caller,
       async (change) => {
         await this.#admitOfMany(change, caller, id, input, today);
         return input.guardians.length > 0 ? await this.#store.guardians(id, change.knex) : [];
       },
       UNIQUES,
+      { settle: (guardians) => this.#forgetAdmission(id, input, guardians) },
     );
-    await this.#forgetAdmission(id, input, guardians);
   }
 
   /** Throws what `createOfMany` would. */
