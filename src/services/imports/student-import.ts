@@ -1,4 +1,3 @@
-import type { School } from '../school/school.ts';
 import { newStudentBody } from '../school/student-schemas.ts';
 import type { NewStudent, StudentService } from '../school/student-service.ts';
 import { type ColumnOf, type ImportRows, judge } from './import-kind.ts';
@@ -36,18 +35,19 @@ type ClassIds = ReadonlyMap<string, string>;
  * and hear of it; that they may pay or fetch it is said afterwards.
  */
 export function createStudentImport({
-  school,
   students,
+  currentClasses,
 }: {
-  school: School;
   students: StudentService;
+  /** Of the current year, by name. */
+  currentClasses: () => Promise<readonly { id: string; name: string }[]>;
 }): ImportRows<NewStudent, ClassIds> {
   return {
     columns: COLUMNS,
     columnOf,
 
     async prepare() {
-      return new Map((await school.classes()).map(({ name, id }) => [name.toLowerCase(), id]));
+      return new Map((await currentClasses()).map(({ name, id }) => [name.toLowerCase(), id]));
     },
 
     read({ line, cells }, classes) {

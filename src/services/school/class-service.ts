@@ -62,6 +62,17 @@ export class ClassService {
     return result.rows;
   }
 
+  /**
+   * Names of the current year's, from the table itself: what a process remembers may be a second old, which a job must not
+   * refuse rows for.
+   */
+  async currentNames(): Promise<{ id: string; name: string }[]> {
+    const result = await this.#knex.raw(
+      'SELECT c.id, c.name FROM classes c JOIN academic_years y ON y.id = c.academic_year_id WHERE y.is_current',
+    );
+    return result.rows;
+  }
+
   /** @throws NotFoundError */
   async get(id: string): Promise<ClassRow> {
     return findClass(this.#knex, id);

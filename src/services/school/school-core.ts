@@ -100,7 +100,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
     activity,
     kinds: {
       users: createUserImport({ users, studentsByAdmissionNo: (numbers) => store.idsByAdmissionNo(numbers) }),
-      students: createStudentImport({ school, students }),
+      students: createStudentImport({ students, currentClasses: () => classes.currentNames() }),
     },
     writes,
     clock,
