@@ -35,6 +35,7 @@ export function createAnnouncements({ classes }: Structure, people: People, year
       role: null,
       publish_at: at,
       expires_at: null,
+      announced_at: at,
       is_pinned: false,
       created_at: at,
       updated_at: at,

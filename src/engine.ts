@@ -27,6 +27,7 @@ import { classifyMongoError, classifyPostgresError } from './errors/driver-error
 import type { EntityDefinition } from './lib/entity.ts';
 import { EntityRegistry } from './lib/entity-registry.ts';
 import type { Log } from './lib/log.ts';
+import { AudienceNews } from './live/audience-news.ts';
 import { Channels } from './live/channels.ts';
 import { EventLog } from './live/event-log.ts';
 import { PlatformAlerts } from './live/platform-alerts.ts';
@@ -99,6 +100,7 @@ export interface Engine {
   alerts: PlatformAlerts;
   /** What users' clients are told. */
   userStreams: UserStreams;
+  audienceNews: AudienceNews;
   /** Answers that may be lost at any time. */
   cache: Cache;
   /** Answers that are wanted while PostgreSQL is away: with the buffer, where nothing is evicted. */
@@ -314,6 +316,7 @@ export function createEngine(settings: EngineSettings, deps: EngineDeps): Engine
     channels,
     writeNews,
     userStreams: new UserStreams({ redis, keys, channels }),
+    audienceNews: new AudienceNews({ channels, keys }),
     eventLog,
     alerts,
     cache,

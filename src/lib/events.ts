@@ -1,4 +1,5 @@
 import type { Actor } from './actor.ts';
+import { newId } from './ids.ts';
 import type { RequestContext } from './route.ts';
 
 /** What services tell each other (DOMAIN §6). */
@@ -16,6 +17,7 @@ export type EventName =
   | 'attendance.stored'
   | 'leave.decided'
   | 'points.changed'
+  | 'announcement.published'
   | 'calendar.event.changed'
   | 'calendar.holiday.changed'
   | 'platform.flush.failed'
@@ -59,6 +61,16 @@ export const stampEvent = (
   at: now.toISOString(),
   actorId: actor.userId,
   requestId,
+});
+
+/** What no user did: work that its time brings. */
+export const stampScheduled = (event: NewEvent, now: Date): DomainEvent => ({
+  ...event,
+  id: newId(),
+  v: EVENT_VERSION,
+  at: now.toISOString(),
+  actorId: null,
+  requestId: null,
 });
 
 /** What the parts of an aggregate's id share: the first of them decides where its events are kept. */

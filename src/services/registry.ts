@@ -6,6 +6,7 @@ import type { ScheduledTask } from '../lib/scheduled-task.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
 import { ActivityLog } from './activity-log/activity-log.ts';
+import { createAnnouncements } from './announcements/announcements.ts';
 import { attendanceEntity } from './attendance/attendance.entity.ts';
 import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
 import { createAttendanceCards } from './attendance/attendance-cards.ts';
@@ -115,6 +116,7 @@ export function createServices(deps: ServiceDeps): Services {
     writes,
   });
   const told = createNotifications({ ...deps, homework, submissions, sheets, activity });
+  const announcements = createAnnouncements({ ...deps, writes, notifications: told.notifications });
   const dashboard = createDashboard({
     ...deps,
     writes,
@@ -142,12 +144,14 @@ export function createServices(deps: ServiceDeps): Services {
       }),
       ...told.routes,
       ...dashboard.routes,
-      ...createStreamRoutes({ streams }),
+      ...announcements.routes,
+      ...createStreamRoutes({ streams, school }),
     ],
     consumers: [
       ...accounts.consumers,
       ...core.consumers,
       ...told.consumers,
+      ...announcements.consumers,
       ...dashboard.consumers,
       ...calendar.consumers,
     ],
@@ -157,6 +161,7 @@ export function createServices(deps: ServiceDeps): Services {
       ...accounts.tasks,
       ...core.tasks,
       ...told.tasks,
+      ...announcements.tasks,
       ...dashboard.tasks,
     ],
     dashboard,

@@ -1,7 +1,7 @@
 import type { Role } from '../../../src/lib/actor.ts';
 import type { Call } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
-import { eventBody, makeEvent } from './rows.ts';
+import { announcementBody, eventBody, makeAnnouncement, makeEvent } from './rows.ts';
 import type { World } from './worlds.ts';
 
 /** How to ask a route about the rows of a world. */
@@ -172,6 +172,18 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   'POST /points': {
     path: () => '/points',
     body: ({ studentId }) => ({ student_id: studentId, points: 1, reason: 'Permissions' }),
+  },
+
+  'GET /announcements': { path: () => '/announcements?limit=100', lists: ({ announcementId }) => announcementId },
+  'POST /announcements': { path: () => '/announcements', body: ({ classId }) => announcementBody(classId) },
+  'GET /announcements/:id': { path: ({ announcementId }) => `/announcements/${announcementId}` },
+  'PATCH /announcements/:id': {
+    path: ({ announcementId }) => `/announcements/${announcementId}`,
+    body: () => ({ title: 'Changed' }),
+  },
+  'DELETE /announcements/:id': {
+    make: (admin, { classId }) => makeAnnouncement(admin, classId),
+    path: (_world, id) => `/announcements/${id}`,
   },
 
   'GET /activity-logs': rowless('/activity-logs'),

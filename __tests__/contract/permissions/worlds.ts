@@ -2,7 +2,7 @@ import type { Role } from '../../../src/lib/actor.ts';
 import { namedId } from '../../../src/lib/ids.ts';
 import type { SchoolHarness } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
-import { makeEvent } from './rows.ts';
+import { makeAnnouncement, makeEvent } from './rows.ts';
 
 /** Rows that belong together: a class, what is taught in it, one of its students, a homework and what the student hands in. */
 export interface World {
@@ -13,6 +13,8 @@ export interface World {
   homeworkId: string;
   /** Of the class alone. */
   eventId: string;
+  /** To the class, by its teacher; among the others' rows by an admin. */
+  announcementId: string;
   /** The same in all worlds. */
   termId: string;
 }
@@ -76,12 +78,14 @@ export async function createWorlds(school: SchoolHarness): Promise<Record<'own' 
     studentUserId: namedId(`user:${LOGINS.student}`),
     homeworkId: await addHomework(school, { teacher: LOGINS.teacher, student: LOGINS.student }, classSubjectId),
     eventId: await addEvent(String(taught!.class_id)),
+    announcementId: await makeAnnouncement(school.as(LOGINS.teacher), String(taught!.class_id)),
   };
   const others: World = {
     ...strange,
     termId: own.termId,
     homeworkId: await addHomework(school, { teacher: LOGINS.admin, student: STRANGER }, strange.classSubjectId),
     eventId: await addEvent(strange.classId),
+    announcementId: await makeAnnouncement(school.as(LOGINS.admin), strange.classId),
   };
   const blocked: World = {
     ...own,
@@ -92,7 +96,9 @@ export async function createWorlds(school: SchoolHarness): Promise<Record<'own' 
 }
 
 /** A class of its own year and grade, led and taught by somebody else, with one student whose family nobody is. */
-async function addStrangeClass(school: SchoolHarness): Promise<Omit<World, 'homeworkId' | 'eventId' | 'termId'>> {
+async function addStrangeClass(
+  school: SchoolHarness,
+): Promise<Omit<World, 'homeworkId' | 'eventId' | 'announcementId' | 'termId'>> {
   const world = {
     classId: namedId('class:strange'),
     classSubjectId: namedId('class-subject:strange'),

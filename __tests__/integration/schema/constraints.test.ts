@@ -64,6 +64,12 @@ describe('constraints', () => {
     ['files', 'size_bytes = 26214401', CHECK],
     ['files', 'size_bytes = 26214400', 'ok'],
     ['user_roles', "role = 'system'", CHECK],
+    ['announcements', "audience = 'class'", CHECK],
+    ['announcements', "audience = 'role', class_id = NULL, role = NULL", CHECK],
+    ['announcements', "role = 'driver', audience = 'school', class_id = NULL", CHECK],
+    ['announcements', "role = 'driver', audience = 'role', class_id = NULL", 'ok'],
+    ['announcements', 'expires_at = publish_at', CHECK],
+    ['announcements', "expires_at = publish_at + interval '1 ms'", 'ok'],
     ['homework_grades', 'student_id = gen_random_uuid()', FOREIGN_KEY],
     ['class_subjects', "weights = '{'", DATA_TYPE],
   ])('UPDATE %s SET %s → %s', async (table, change, outcome) => {

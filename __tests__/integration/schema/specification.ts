@@ -55,7 +55,7 @@ export const SPECIFICATION: Readonly<Record<string, string>> = {
   point_entries:
     'student_id→students, source∈(quiz,homework,attendance,bonus,manual), source_id, points int4, reason?, effective_on, created_by?, created_at; UQ(student_id, source, source_id), IX(student_id, effective_on)',
   announcements:
-    'author_id→users, title, body, audience∈(school,class,role), class_id→classes?, role∈(admin,principal,teacher,student,parent,accountant,storekeeper,driver)?, publish_at, expires_at?, is_pinned, +t, +v, +d; IX(publish_at)',
+    'author_id→users, title, body, audience∈(school,class,role), class_id→classes?, role∈(admin,principal,teacher,student,parent,accountant,storekeeper,driver)?, publish_at, expires_at?, is_pinned, announced_at?, +t, +v, +d; IX(publish_at), IX(publish_at) WHERE (announced_at IS NULL) AND (deleted_at IS NULL), IX(is_pinned, publish_at, id) WHERE deleted_at IS NULL',
   homework:
     'class_subject_id→class_subjects, staff_id→staff, group_id?, title, description, assigned_on, publish_at, due_at, late_until_at?, late_deduct_bp=0, late_floor_bp=0, max_x100?, submission_kind∈(none,text,file,any), max_files int2=5, max_revisions int2=3, is_autosubmit, is_missing_zero, status∈(draft,published,closed,archived), +t, +v, +d; IX(class_subject_id, due_at), IX(staff_id, due_at)',
   homework_files: 'PK(homework_id, file_id), homework_id→homework^, file_id→files, position int2',
@@ -90,6 +90,11 @@ export const CHECKS: Readonly<Record<string, readonly string[]>> = {
   event_exceptions: ['new_duration_min > 0'],
   calendar_feeds: ['epoch > 0'],
   point_entries: ["points >= '-50' AND points <= 150"],
+  announcements: [
+    "audience = 'class' = class_id IS NOT NULL",
+    "audience = 'role' = role IS NOT NULL",
+    'expires_at > publish_at',
+  ],
   attendance_entries: ['minutes_late >= 1 AND minutes_late <= 240'],
   leave_requests: ['to_on >= from_on'],
 };

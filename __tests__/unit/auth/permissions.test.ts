@@ -15,7 +15,7 @@ structure              | A:rw  | A:r  | A:r       | O:r        | C:r      | A:r 
 dashboards             | A:r   | A:r  | O:r       | O:r        | C:r      | O:r        | O:r     | O:r
 leaderboard            | A:r   | A:r  | TH:r      | O:r        | C:r      | –          | –       | –
 points                 | A:w   | –    | T:w       | –          | –        | –          | –       | –
-announcements          | A:rwd | A:rwd | TH:rw    | O:r        | O:r      | O:r        | O:r     | O:r
+announcements          | A:rwd | A:rwd | TH:rw    | O:r        | C:r      | O:r        | O:r     | O:r
 question_bank          | A:rw  | A:r  | O:rw      | –          | –        | –          | –       | –
 quizzes                | A:rwx | A:r  | T:rwx     | O:r        | C:r      | –          | –       | –
 quiz_attempts          | A:rx  | A:r  | T:r mark void | O:rw   | C:r      | –          | –       | –

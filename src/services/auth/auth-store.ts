@@ -131,6 +131,15 @@ export class AuthStore {
     return result.rows[0];
   }
 
+  /** Those of some users who are told by mail, too. */
+  async whoWantMails(userIds: readonly string[]): Promise<Set<string>> {
+    const result = await this.#knex.raw(
+      `SELECT id FROM users WHERE id = ANY(?::uuid[]) AND prefs @> '{"email_notifications": true}'`,
+      [userIds as string[]],
+    );
+    return new Set((result.rows as { id: string }[]).map(({ id }) => id));
+  }
+
   /** Rows behind the scopes T, H, O and C of DOMAIN §1. @param on school date */
   async findScopes(userId: string, on: string): Promise<Scopes> {
     const [people, year, teaches, homerooms, substitutions, ownClass, children] = await Promise.all([

@@ -25,7 +25,8 @@ import type { NotificationPage, NotificationStore } from './notification-store.t
 
 /** What a topic has to say when its time has come. */
 export interface Composed {
-  userIds: readonly string[];
+  /** Those who are told; many of them come in pages, so that they are never held together. */
+  userIds: readonly string[] | AsyncIterable<readonly string[]>;
   /** The thing and the day of the dedupe key `topic:entity:day`; today unless given. */
   entity: string;
   day?: string;
@@ -48,7 +49,7 @@ export interface NotificationDeps {
   queue: Engine['queues'][typeof NOTIFICATIONS];
   userStreams: UserStreams;
   store: NotificationStore;
-  contacts: Pick<AuthStore, 'findContact'>;
+  contacts: Pick<AuthStore, 'findContact' | 'whoWantMails'>;
   school: Pick<School, 'timezone'>;
   mailer: Mailer;
   activity: ActivityLog;
@@ -62,6 +63,8 @@ const QUIET_FROM = '21:00';
 const QUIET_TO = '06:00';
 /** DOMAIN §7 `notifications:unread:{user}` */
 const UNREAD_SECONDS = 3_600;
+/** Told at the same time: their writes share commits. */
+const TOLD_AT_ONCE = 100;
 /** The notification is written by then. */
 const MAIL_AFTER_MS = 500;
 /** Marked as read at once at most. */
@@ -112,45 +115,56 @@ export class NotificationService {
     const composed = await topic.compose(about);
     if (!composed) return;
     const day = composed.day ?? schoolDateOf(now, timezone);
-    for (const userId of composed.userIds) await this.#tell(userId, topic, composed, day, now);
-  }
-
-  async #tell(userId: string, topic: Topic, composed: Composed, day: string, now: Date): Promise<void> {
-    const { writer, userStreams, store, contacts, cache, queue } = this.#deps;
-    const dedupeKey = `${topic.name}:${composed.entity}:${day}`;
-    const id = notificationId(userId, dedupeKey);
-    // Where the archive cannot be asked, it keeps the first itself.
-    const known = await store.existing(userId, [id]).catch(noneIfAway);
-    if (known.length > 0) return;
-    const { title, body, data } = composed;
-    const contact = await contacts.findContact(userId).catch((error: unknown) => {
-      // What is urgent is told where it can be; the rest waits, and is mailed as well.
-      if (topic.severity !== 'urgent' || !isDatabaseAway(error)) throw error;
-      return undefined;
-    });
-    const wantsEmail = contact?.prefs.email_notifications === true;
-    const notification: Notification = {
-      user_id: userId,
-      id,
+    const { title, body, data, entity, userIds } = composed;
+    const told = {
       topic: topic.name,
       title,
       body,
       data,
       severity: topic.severity,
       created_at: now.toISOString(),
-      channels: { in_app: true, email: wantsEmail },
-      dedupe_key: dedupeKey,
+      dedupe_key: `${topic.name}:${entity}:${day}`,
       expire_at: new Date(now.getTime() + KEPT_DAYS * DAY_MS).toISOString(),
     };
+    const pages = Symbol.asyncIterator in userIds ? userIds : [userIds];
+    for await (const page of pages) {
+      for (let at = 0; at < page.length; at += TOLD_AT_ONCE) await this.#tell(page.slice(at, at + TOLD_AT_ONCE), told);
+    }
+  }
+
+  /** Those who were told before are left out, so a job that runs again goes on where it had stopped. */
+  async #tell(userIds: readonly string[], told: Omit<Notification, 'user_id' | 'id' | 'channels'>): Promise<void> {
+    const { store, contacts } = this.#deps;
+    const ids = new Map(userIds.map((userId) => [userId, notificationId(userId, told.dedupe_key)]));
+    const [known, mailed] = await Promise.all([
+      // Where the archive cannot be asked, it keeps the first itself.
+      store.told(ids).catch(noneIfAway),
+      contacts.whoWantMails(userIds).catch((error: unknown) => {
+        // What is urgent is told where it can be; the rest waits, and is mailed as well.
+        if (told.severity !== 'urgent') throw error;
+        return noneIfAway(error);
+      }),
+    ]);
+    await Promise.all(
+      [...ids]
+        .filter(([userId]) => !known.has(userId))
+        .map(([user_id, id]) =>
+          this.#add({ ...told, user_id, id, channels: { in_app: true, email: mailed.has(user_id) } }),
+        ),
+    );
+  }
+
+  async #add(notification: Notification): Promise<void> {
+    const { writer, userStreams, cache, queue } = this.#deps;
+    const { user_id: userId, id, topic, title, body, data, severity, channels } = notification;
     // Before the notification, which says that this person has been told; after it, a crash would cost the mail.
-    if (wantsEmail) {
+    if (channels.email) {
       const mail: EmailData = { userId, notificationId: id };
       await queue.add('email', mail, { ...notificationOptions, jobId: emailJobId(mail), delay: MAIL_AFTER_MS });
     }
     await writer.put('notification', notification as unknown as Document);
     await cache.drop(unreadKey(userId));
-    const { severity } = topic;
-    await userStreams.append(userId, 'notification.created', { id, topic: topic.name, title, body, data, severity });
+    await userStreams.append(userId, 'notification.created', { id, topic, title, body, data, severity });
   }
 
   /** Mails a notification; addresses are in no job and no log. */
@@ -220,7 +234,7 @@ export function endOfQuiet(now: Date, timezone: string): Date | undefined {
   return time >= QUIET_FROM ? instantOf(addDays(date, 1), QUIET_TO, timezone) : undefined;
 }
 
-function noneIfAway(error: unknown): string[] {
+function noneIfAway(error: unknown): ReadonlySet<string> {
   if (!isDatabaseAway(error)) throw error;
-  return [];
+  return new Set();
 }

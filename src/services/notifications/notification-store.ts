@@ -94,6 +94,23 @@ export class NotificationStore {
     return archived ? fromArchive(archived) : fresh.find((notification) => notification.id === id);
   }
 
+  /** Those of some people who have a notification already. @param ids of it, by user */
+  async told(ids: ReadonlyMap<string, string>): Promise<Set<string>> {
+    const pending = await this.#buffer.pendingOf('notification', 'user_id', [...ids.keys()]);
+    const told = new Set<string>();
+    for (const { document } of pending) {
+      const userId = String(document.user_id);
+      if (ids.get(userId) === document.id) told.add(userId);
+    }
+    const others = [...ids].filter(([userId]) => !told.has(userId)).map(([userId, id]) => `${userId}:${id}`);
+    const archived = await this.#db
+      .collection<Archived>(COLLECTION)
+      .find({ _id: { $in: others } }, { projection: { user_id: 1 } })
+      .toArray();
+    for (const { user_id } of archived) told.add(user_id);
+    return told;
+  }
+
   /** Those of a person among some ids. */
   async existing(userId: string, ids: readonly string[]): Promise<string[]> {
     const { fresh } = await this.#pending(userId);

@@ -4,9 +4,10 @@ import type { Homework } from '../homework/homework.entity.ts';
 import type { HomeworkService } from '../homework/homework-service.ts';
 import type { SubmissionService } from '../homework/submission-service.ts';
 import type { School } from '../school/school.ts';
-import { MOST_TITLE_CHARACTERS, notificationId } from './notification.entity.ts';
+import { notificationId } from './notification.entity.ts';
 import type { Composed, Topic } from './notification-service.ts';
 import type { NotificationStore } from './notification-store.ts';
+import { shortened } from './shortened.ts';
 
 export const HOMEWORK_PUBLISHED = 'homework.published';
 export const HOMEWORK_DUE = 'homework.due';
@@ -21,9 +22,6 @@ export interface TopicDeps {
   store: NotificationStore;
   clock: Clock;
 }
-
-const cut = (text: string): string =>
-  text.length <= MOST_TITLE_CHARACTERS ? text : `${text.slice(0, MOST_TITLE_CHARACTERS - 1)}…`;
 
 /** The first kinds of notification; other services add theirs. */
 export function createTopics({ school, homework, submissions, sheets, store, clock }: TopicDeps): Topic[] {
@@ -52,8 +50,7 @@ export function createTopics({ school, homework, submissions, sheets, store, clo
     return {
       userIds: await usersOfClass(found.classId, without),
       entity: id,
-      title: cut(title(found.given.title)),
-      body: found.due,
+      ...shortened({ title: title(found.given.title), body: found.due }),
       data: { homework_id: id },
     };
   };
@@ -83,8 +80,10 @@ export function createTopics({ school, homework, submissions, sheets, store, clo
           userIds,
           entity: student_id!,
           day: date!,
-          title: cut(`${name} is absent`),
-          body: `Marked absent on ${date}. Please tell the school if you know of it.`,
+          ...shortened({
+            title: `${name} is absent`,
+            body: `Marked absent on ${date}. Please tell the school if you know of it.`,
+          }),
           data: { student_id: student_id!, class_id: class_id!, date: date! },
         };
       },
@@ -106,8 +105,10 @@ export function createTopics({ school, homework, submissions, sheets, store, clo
           userIds: told,
           entity: student_id!,
           day: date!,
-          title: cut(`${name} is not absent`),
-          body: `The roll of ${date} was corrected: ${status.replaceAll('_', ' ')}.`,
+          ...shortened({
+            title: `${name} is not absent`,
+            body: `The roll of ${date} was corrected: ${status.replaceAll('_', ' ')}.`,
+          }),
           data: { student_id: student_id!, class_id: class_id!, date: date! },
         };
       },

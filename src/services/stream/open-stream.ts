@@ -1,6 +1,7 @@
 import { AppError } from '../../errors/app-error.ts';
 import type { Log } from '../../lib/log.ts';
 import type { OpenAnswer, RequestContext } from '../../lib/route.ts';
+import type { AudienceNote } from '../../live/audience-news.ts';
 import type { UserMessages, UserStreams } from '../../live/user-streams.ts';
 import type { Following, WriteNote } from '../../live/write-news.ts';
 import { eventOf, HEARTBEAT, RETRY } from './sse.ts';
@@ -49,6 +50,11 @@ export class OpenStream {
 
   readonly tell = (note: WriteNote): void => {
     this.#send(eventOf(note.state === 'stored' ? 'write.stored' : 'write.failed', JSON.stringify(note)));
+  };
+
+  /** Something that concerns many; it has no id, so clients' places stay as they are. */
+  readonly hear = ({ name, data }: AudienceNote): void => {
+    this.#send(eventOf(name, data));
   };
 
   /** @param missed what came after the client's last event */

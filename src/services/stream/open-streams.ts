@@ -2,6 +2,7 @@ import { NotFoundError, OverloadedError, ShuttingDownError, TooManyStreamsError 
 import type { Log } from '../../lib/log.ts';
 import type { RequestContext, StreamBody } from '../../lib/route.ts';
 import type { Receipt } from '../../lib/write-receipt.ts';
+import type { AudienceNews, LiveAudience } from '../../live/audience-news.ts';
 import type { Channels } from '../../live/channels.ts';
 import type { UserStreams } from '../../live/user-streams.ts';
 import { type Following, UnknownWriteError, type WriteNews } from '../../live/write-news.ts';
@@ -18,9 +19,19 @@ export interface StreamSettings {
 
 export interface StreamRequest {
   userId: string;
+  /** Beside the user itself. */
+  audiences: readonly LiveAudience[];
   lastEventId: string | undefined;
   writes: readonly Receipt[];
   confirm: RequestContext['confirm'];
+}
+
+export interface OpenStreamsDeps {
+  userStreams: UserStreams;
+  audienceNews: AudienceNews;
+  writeNews: WriteNews;
+  channels: Channels;
+  log: Log;
 }
 
 /** A4: a login that has ended is noticed within a second, the look-up included. */
@@ -33,7 +44,7 @@ const CONTENT_TYPE = 'text/event-stream; charset=utf-8';
 
 /** The open streams of this process: how many there may be, one timer for all, and their end. */
 export class OpenStreams {
-  readonly #deps: { userStreams: UserStreams; writeNews: WriteNews; channels: Channels; log: Log };
+  readonly #deps: OpenStreamsDeps;
   readonly #settings: StreamSettings;
   readonly #slices = Array.from({ length: SLICES }, () => new Set<OpenStream>());
   readonly #perUser = new Map<string, number>();
@@ -43,10 +54,7 @@ export class OpenStreams {
   #timer: NodeJS.Timeout | undefined;
   #isStopping = false;
 
-  constructor(
-    deps: { userStreams: UserStreams; writeNews: WriteNews; channels: Channels; log: Log },
-    settings: StreamSettings,
-  ) {
+  constructor(deps: OpenStreamsDeps, settings: StreamSettings) {
     this.#deps = deps;
     this.#settings = settings;
     deps.channels.onMissed(() => {
@@ -63,8 +71,8 @@ export class OpenStreams {
    *
    * @throws TooManyStreamsError, OverloadedError, ShuttingDownError; NotFoundError for a write that cannot be
    */
-  async open({ userId, lastEventId, writes, confirm }: StreamRequest): Promise<StreamBody> {
-    const { userStreams, writeNews, log } = this.#deps;
+  async open({ userId, audiences, lastEventId, writes, confirm }: StreamRequest): Promise<StreamBody> {
+    const { userStreams, audienceNews, writeNews, log } = this.#deps;
     const leave = this.#enter(userId);
     const stream = new OpenStream({ userId, confirm, userStreams, heartbeatMs: this.#settings.heartbeatMs, log });
     const ends: (() => void)[] = [leave];
@@ -73,6 +81,7 @@ export class OpenStreams {
     };
     try {
       ends.push(await userStreams.listen(userId, stream.poke));
+      ends.push(await audienceNews.listen(audiences, stream.hear));
       let following: Following | undefined;
       if (writes.length > 0) {
         following = await writeNews.follow(writes, stream.tell);

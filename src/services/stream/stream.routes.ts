@@ -1,8 +1,12 @@
 import Joi from 'joi';
 import { ValidationError } from '../../errors/catalogue.ts';
+import type { Actor, ScopeCode } from '../../lib/actor.ts';
 import { defineRoute, type Route } from '../../lib/route.ts';
 import { parseWriteId, type Receipt } from '../../lib/write-receipt.ts';
+import type { LiveAudience } from '../../live/audience-news.ts';
 import { MESSAGE_ID } from '../../live/user-streams.ts';
+import type { School } from '../school/school.ts';
+import { reachOf } from '../scope.ts';
 import type { OpenStreams } from './open-streams.ts';
 
 interface StreamQuery {
@@ -12,6 +16,9 @@ interface StreamQuery {
 /** A page that waits for more has another way: a list that it reads again. */
 const MOST_WRITES = 20;
 const MOST_CHARACTERS = MOST_WRITES * 300;
+
+/** Classes that one teaches or leads, sits in, or has children in; who runs the school is no part of all of them. */
+const AUDIENCE_SCOPES: readonly ScopeCode[] = ['T', 'H', 'C', 'O'];
 
 const writes = Joi.string()
   .max(MOST_CHARACTERS)
@@ -34,7 +41,17 @@ function lastEventIdOf(header: string | undefined): string | undefined {
   throw new ValidationError({ errors: [{ pointer: '/headers/last-event-id', detail: 'must be the id of an event' }] });
 }
 
-export const createStreamRoutes = ({ streams }: { streams: OpenStreams }): Route[] => [
+/**
+ * Whom the caller is among while its stream is open. Where its classes cannot be read just now it hears of the rest: what goes to
+ * an audience is a hint.
+ */
+async function audiencesOf(actor: Actor, school: School): Promise<LiveAudience[]> {
+  const roles = actor.roles.map((role) => `role:${role}` as const);
+  const { classes } = await reachOf(actor, AUDIENCE_SCOPES, school).catch(() => ({ classes: [] }));
+  return ['school', ...roles, ...[...classes].map((id) => `class:${id}` as const)];
+}
+
+export const createStreamRoutes = ({ streams, school }: { streams: OpenStreams; school: School }): Route[] => [
   defineRoute<Record<string, never>, StreamQuery>({
     method: 'GET',
     path: '/stream',
@@ -49,6 +66,7 @@ export const createStreamRoutes = ({ streams }: { streams: OpenStreams }): Route
     async handle(context) {
       const stream = await streams.open({
         userId: context.actor.userId,
+        audiences: await audiencesOf(context.actor, school),
         lastEventId: lastEventIdOf(context.header('last-event-id')),
         writes: context.query.writes,
         confirm: () => context.confirm(),
