@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../support/harness.ts';
 import { DEMO_PASSWORD } from '../support/template.ts';
+import { until } from '../support/until.ts';
 
 /** `CHAOS_ROUNDS=200 npm run test:chaos -- kill-everything` is the long run. */
 const ROUNDS = Number(process.env.CHAOS_ROUNDS ?? 3);
@@ -68,6 +68,7 @@ async function start(): Promise<void> {
     stdio: 'ignore',
   });
   await until(
+    'the application',
     async () => ((await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok ? true : undefined),
     START_MS,
   );
@@ -127,10 +128,14 @@ describe.runIf(process.platform === 'linux')('kill -9 of everything after an ack
     }
     const admin = await login('admin');
     const { runId } = (await call(admin, 'POST', '/admin/sync')).data;
-    const run = await until(async () => {
-      const { data } = await call(admin, 'GET', `/admin/sync/runs/${runId}`);
-      return data.state === 'completed' ? data : undefined;
-    }, RUN_MS);
+    const run = await until(
+      'the run',
+      async () => {
+        const { data } = await call(admin, 'GET', `/admin/sync/runs/${runId}`);
+        return data.state === 'completed' ? data : undefined;
+      },
+      RUN_MS,
+    );
     expect(run.failed).toBe(0);
     for (const id of acknowledged)
       expect((await call(teacher, 'GET', `/homework/${id}`)).data).toMatchObject({ id, pending: false });

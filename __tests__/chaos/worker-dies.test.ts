@@ -48,6 +48,9 @@ describe('FAILURES 7: a worker is killed in the middle of a batch', () => {
       expect(await h.rows('SELECT count(*)::int AS count FROM clubs WHERE district = ?', [district])).toEqual([
         { count: 17 },
       ]);
+      // Stored again after the death, a row tells nothing: its event is as old as itself.
+      const told = (await h.storedEvents()).filter(({ aggregate_id }) => clubs.some(({ id }) => id === aggregate_id));
+      expect(told.map(({ aggregate_id }) => aggregate_id).sort()).toEqual(clubs.map(({ id }) => id).sort());
       expect(await h.engine.failedWrites.list()).toEqual([]);
       expect(await h.engine.queues[WRITE_BATCHES].getFailedCount()).toBe(0);
       expect(await h.audit()).toEqual([]);

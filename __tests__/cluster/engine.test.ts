@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildHomework, buildSubmission, type Refs, refsOf } from '../support/documents.ts';
-import { SchoolHarness, until } from '../support/harness.ts';
+import { SchoolHarness } from '../support/harness.ts';
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
+import { until } from '../support/until.ts';
 
 let cluster: RedisCluster;
 /** Its keys spread over six shards and a slot a queue. */
@@ -66,7 +67,7 @@ describe('Redis Cluster', () => {
     });
     await admin('PATCH', `/admin/failed-writes/${id}`, { body: { document: { title: 'mended' } } });
     await admin('POST', `/admin/failed-writes/${id}/replay`);
-    await until(async () =>
+    await until('the submission', async () =>
       (await school.rows('SELECT 1 FROM homework_submissions WHERE homework_id = $1', [parent.id])).length === 1
         ? true
         : undefined,

@@ -26,6 +26,15 @@ describe('I5: a bad row fails alone', () => {
   const recordOf = (id: unknown) => h.engine.failedWrites.get(failedWriteId('club', String(id)));
   const isStored = async (id: unknown): Promise<boolean> =>
     (await h.rows('SELECT 1 FROM clubs WHERE id = ?', [id])).length === 1;
+  /** How many events the stored rows of some documents have made. */
+  const toldOf = async (ids: readonly unknown[]): Promise<(id: unknown) => number> => {
+    const rows = await h.rows(
+      'SELECT aggregate_id AS id, count(*)::int AS count FROM outbox_events WHERE aggregate_id = ANY(?) GROUP BY 1',
+      [ids],
+    );
+    const counts = new Map(rows.map(({ id, count }) => [id, Number(count)]));
+    return (id) => counts.get(id) ?? 0;
+  };
   const resolved = (id: unknown) =>
     until(`the record of ${id} to go`, async () => ((await recordOf(id)) === undefined ? true : undefined));
 
@@ -55,6 +64,9 @@ describe('I5: a bad row fails alone', () => {
         });
         for (const [index, { good }] of clubs.entries())
           expect(await isStored(good.id), JSON.stringify(rows[index])).toBe(!rows[index]!.bad);
+        // What was halved and sent again has told of each stored row once, and of no other.
+        const told = await toldOf(clubs.map(({ good }) => good.id));
+        for (const [index, { good }] of clubs.entries()) expect(told(good.id)).toBe(rows[index]!.bad ? 0 : 1);
         for (const { good, bad: how } of bad) {
           expect(await recordOf(good.id), how).toMatchObject({ state: 'failed', code: BAD[how!]!.code });
         }
@@ -83,7 +95,11 @@ describe('I5: a bad row fails alone', () => {
         }
         const superseded = bad.filter(({ fate }) => fate === 'superseded').length;
         expect((await h.sync()).stored).toBe(superseded);
-        for (const { good, fate } of bad) expect(await isStored(good.id)).toBe(fate !== 'discarded');
+        const toldNow = await toldOf(bad.map(({ good }) => good.id));
+        for (const { good, fate } of bad) {
+          expect(await isStored(good.id)).toBe(fate !== 'discarded');
+          expect(toldNow(good.id)).toBe(fate === 'discarded' ? 0 : 1);
+        }
         const history = await h.engine.failedWrites.resolved(1_000);
         for (const { good, fate } of bad) {
           const resolution = history.find(({ key }) => key === good.id)?.resolution;
@@ -132,6 +148,7 @@ describe('I5: a bad row fails alone', () => {
             expect((await h.rows('SELECT 1 FROM roll_marks WHERE roll_id = ?', [head.id])).length, how).toBe(
               how === 'good' ? 2 : 0,
             );
+            expect(await h.storedEvents(`${head.club_id}:${head.held_on}`), how).toHaveLength(how === 'good' ? 1 : 0);
           }
         },
       ),

@@ -44,6 +44,15 @@ export interface EngineProcess {
   close(): Promise<void>;
 }
 
+/** A row of `outbox_events`. */
+export interface StoredEventRow {
+  id: string;
+  name: string;
+  aggregate_id: string;
+  payload: Document;
+  envelope: Document;
+}
+
 /** A dead worker's run is taken over within 20 s, which a busy machine doubles. */
 const SYNC_WITHIN_MS = 90_000;
 const BETWEEN_RUNS_MS = 20;
@@ -256,6 +265,16 @@ export class EngineHarness {
     return (await this.knex.raw(sql, bindings as Knex.Value[])).rows;
   }
 
+  /** Events that stored rows have made, of one aggregate or of all, in their order. */
+  async storedEvents(aggregateId?: string): Promise<StoredEventRow[]> {
+    const { rows } = await this.knex.raw(
+      `SELECT id, name, aggregate_id, payload->'payload' AS payload, payload - 'payload' AS envelope FROM outbox_events
+       WHERE aggregate_id = coalesce(?, aggregate_id) ORDER BY seq`,
+      [aggregateId ?? null],
+    );
+    return rows;
+  }
+
   /** Number of rows of a table, deleted ones included. */
   async countRows(table: string): Promise<number> {
     return Number((await this.rows(`SELECT count(*) AS count FROM ${table}`))[0]!.count);
@@ -278,7 +297,7 @@ export class EngineHarness {
     );
     const keys = (await prefixKeys(this.redis, this.prefix)).filter((key) => !keep.has(key.toString()));
     await deleteKeys(this.redis, keys);
-    await this.knex.raw('TRUNCATE clubs, club_members, rolls, roll_marks, permits, scans');
+    await this.knex.raw('TRUNCATE clubs, club_members, rolls, roll_marks, permits, scans, outbox_events');
     const mongo = this.#mongo();
     await mongo.db.collection('event_logs').deleteMany({});
     await mongo.client.close();

@@ -20,6 +20,7 @@ import { startSyncWorkers } from '../../src/sync-workers.ts';
 import { ApiDescription, type ApiDocument } from './api-description.ts';
 import { recordExample } from './record-examples.ts';
 import { DEMO_PASSWORD, TEMPLATE, TODAY } from './template.ts';
+import { until } from './until.ts';
 
 export interface Answer {
   status: number;
@@ -211,7 +212,7 @@ export class SchoolHarness {
   async sync(): Promise<SyncRun> {
     const { queues, runs } = this.engine;
     const id = await requestSync(queues, 'admin');
-    return until(async () => {
+    return until(`run ${id}`, async () => {
       const run = await runs.get(id);
       return run?.state === 'completed' ? run : undefined;
     });
@@ -255,17 +256,6 @@ async function execute(url: string, sql: string, values: unknown[] = []): Promis
     return (await client.query(sql, values)).rows;
   } finally {
     await client.end();
-  }
-}
-
-/** Polls until there is an answer. @throws after 20 s */
-export async function until<T>(look: () => Promise<T | undefined>, mostMs = 20_000): Promise<T> {
-  const deadline = Date.now() + mostMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (Date.now() > deadline) throw new Error(`nothing came within ${mostMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 

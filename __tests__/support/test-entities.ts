@@ -1,5 +1,6 @@
 import Joi from 'joi';
 import type { Knex } from 'knex';
+import { up as createOutbox } from '../../migrations/20261124090018_create_outbox_events.ts';
 import {
   bigint,
   boolean,
@@ -18,7 +19,10 @@ import { namedId } from '../../src/lib/ids.ts';
 
 const anything = Joi.object().unknown(true);
 
-/** A parent with every type of column, a unique name and soft delete. */
+/**
+ * A parent with every type of column, a unique name and soft delete. Its stored rows tell when their size is another; names of
+ * events are the school's, so tests borrow them.
+ */
 export const clubEntity = defineEntity({
   name: 'club',
   service: 'test',
@@ -40,7 +44,20 @@ export const clubEntity = defineEntity({
   schema: anything,
   lane: 'bulk',
   durability: 'buffered',
-  sink: { kind: 'postgres', table: 'clubs', conflict: ['id'], version: 'version', softDelete: 'deleted_at' },
+  sink: {
+    kind: 'postgres',
+    table: 'clubs',
+    conflict: ['id'],
+    version: 'version',
+    softDelete: 'deleted_at',
+    events: [
+      {
+        name: 'homework.changed',
+        payload: { club_id: 'id', size: 'size', founded_on: 'founded_on', opens_at: 'opens_at', tags: 'tags' },
+        when: 'written.size IS DISTINCT FROM stored.size',
+      },
+    ],
+  },
   relations: ['district'],
   uniques: ['name'],
   shape: 1,
@@ -106,6 +123,13 @@ export const rollEntity = defineEntity({
       headId: 'roll_id',
       copy: {},
     },
+    events: [
+      {
+        name: 'attendance.stored',
+        payload: { club_id: 'club_id', date: 'held_on' },
+        changed: { key: 'person', column: 'minutes' },
+      },
+    ],
   },
   relations: ['club_id'],
   shape: 1,
@@ -143,6 +167,7 @@ export const permitEntity = defineEntity({
     conflict: ['id'],
     version: 'version',
     refuse: [{ code: 'PERMIT_LOCKED', message: 'the permit is locked', when: 'stored.is_locked' }],
+    events: [{ name: 'leave.decided', payload: { holder: 'holder' } }],
   },
   shape: 1,
   examples: [{ holder: 'Chess club' }],
@@ -206,6 +231,7 @@ export async function createTestTables(knex: Knex): Promise<void> {
       data jsonb, version bigint NOT NULL);
     CREATE TABLE permits (id uuid PRIMARY KEY, holder text, version bigint NOT NULL, is_locked boolean NOT NULL DEFAULT false);
   `);
+  await createOutbox(knex);
 }
 
 let counter = 0;

@@ -1,4 +1,5 @@
-import { type Answer, type Call, type SchoolHarness, until } from './harness.ts';
+import type { Answer, Call, SchoolHarness } from './harness.ts';
+import { until } from './until.ts';
 
 /** As many rows as an import takes need their time on a busy machine. */
 const MOST_MS = 110_000;
@@ -19,10 +20,14 @@ export async function uploadTable(school: SchoolHarness, admin: Call, content: s
 
 /** The view of a job that has ended. */
 export const endedJob = (admin: Call, id: string) =>
-  until(async () => {
-    const { data } = (await admin('GET', `/jobs/${id}`)).body;
-    return data.state === 'completed' || data.state === 'failed' ? data : undefined;
-  }, MOST_MS);
+  until(
+    'the job to end',
+    async () => {
+      const { data } = (await admin('GET', `/jobs/${id}`)).body;
+      return data.state === 'completed' || data.state === 'failed' ? data : undefined;
+    },
+    MOST_MS,
+  );
 
 function succeeded(answer: Answer): Answer {
   if (answer.status >= 300) throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`);

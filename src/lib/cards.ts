@@ -11,6 +11,7 @@ export interface CardContexts {
     staffId: string;
     userId: string;
     teaches: readonly TaughtSubject[];
+    /** Those taken over today, too. */
     homerooms: readonly ClassRef[];
   };
   admin: { now: Date; today: string };
@@ -25,8 +26,11 @@ export interface CardContent {
   [field: string]: unknown;
 }
 
-/** Whose dashboards something changes: one student's, those of a class's students, one member of staff's, the school's. */
-export type Touch = `student:${string}` | `class:${string}` | `staff:${string}` | 'school';
+/**
+ * Whose dashboards something changes: one student's, those of a class's students and of who leads it, one member of staff's, the
+ * school's, or all.
+ */
+export type Touch = `student:${string}` | `class:${string}` | `staff:${string}` | 'school' | 'everybody';
 
 export type TouchesOf = (event: DomainEvent) => readonly Touch[] | Promise<readonly Touch[]>;
 

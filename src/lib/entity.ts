@@ -1,4 +1,5 @@
 import type Joi from 'joi';
+import type { EventName } from './events.ts';
 
 /** How one value is stored: drives the packed payload, the batch statement's casts and list comparisons. */
 export type Column =
@@ -47,6 +48,26 @@ export interface RefusalRule {
   when: string;
 }
 
+/**
+ * An event that rows make when a batch stores them (‡ of DOMAIN §6), a row of `outbox_events` in the batch's statement. It is
+ * told of what the batch has changed: a stale, repeated or refused write tells nothing. Its aggregate is the document's key.
+ */
+export interface StoredEvent {
+  name: EventName;
+  /** Names in the payload, and the columns they come from: of the row as it is written, or of the sheet's head. */
+  payload: Readonly<Record<string, string>>;
+  /**
+   * Documents: SQL over `written` and `stored` (the row before; all null when there was none). Unless told, every row that is
+   * written makes the event.
+   */
+  when?: string;
+  /**
+   * Sheets: the event is one a sheet and batch, and lists under `changed` the fields whose `column` is another than before:
+   * `{ [key]: the field's key, old, new }`, with `old` null for a new field. A sheet without such a field makes none.
+   */
+  changed?: { key: string; column: string };
+}
+
 export interface PostgresSink {
   kind: 'postgres';
   table: string;
@@ -62,6 +83,7 @@ export interface PostgresSink {
    * and count as stored. `when` sees `incoming` alone.
    */
   drop?: RefusalRule;
+  events?: readonly StoredEvent[];
   /** Sheets: the table that takes the fields, keyed by the head's id and the field's own key. */
   fields?: {
     table: string;
@@ -174,6 +196,10 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
     // Reads leave deleted rows out by it, and a batch must write it for rows that come back.
     if (sink.softDelete && columns[sink.softDelete]?.type !== 'timestamptz')
       fail(`column ${sink.softDelete} is not declared as an instant`);
+    for (const event of sink.events ?? []) {
+      const fault = faultOf(event, definition, sink);
+      if (fault) fail(`event ${event.name}: ${fault}`);
+    }
   }
   if (definition.bundled) {
     if (definition.kind !== 'document') fail('only documents are bundled');
@@ -190,6 +216,20 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
     if (!upcast?.[from]) fail(`shape ${shape} has no upcast from shape ${from}`);
   }
   return Object.freeze(definition);
+}
+
+function faultOf(
+  { payload, when, changed }: StoredEvent,
+  { columns, fields }: EntityDefinition,
+  { patch, links }: PostgresSink,
+): string | undefined {
+  if (patch) return 'fields that are columns of another row make none';
+  const unknown = Object.values(payload).find((column) => !columns[column] || column === links?.column);
+  if (unknown !== undefined) return `${unknown} is not a column of its table`;
+  if (!fields) return changed && 'only sheets have changed fields';
+  if (when) return 'that of a sheet has no condition';
+  if (!changed) return 'that of a sheet names its changed fields';
+  return fields.columns[changed.column] ? undefined : `field column ${changed.column} is not declared`;
 }
 
 /** The key of a document as people and job data write it: its parts joined with `:`. */

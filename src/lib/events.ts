@@ -43,7 +43,8 @@ export interface DomainEvent extends NewEvent {
   requestId: string | null;
 }
 
-const EVENT_VERSION = 1;
+/** Of the payloads that are sent now. */
+export const EVENT_VERSION = 1;
 
 /** What a request says happened, as it is delivered: a repeated request makes the same event again. */
 export const stampEvent = (

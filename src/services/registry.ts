@@ -94,7 +94,8 @@ export function createServices(deps: ServiceDeps): Services {
   });
   const homeworkFiles = new HomeworkFiles({ buffer, store: homeworkStore, homework, submissions });
   const sheets = new SheetService({ buffer, writer, reader, school, activity });
-  const marks = new AttendanceMarks({ buffer, cache, store: new AttendanceStore(knex) });
+  const attendanceStore = new AttendanceStore(knex);
+  const marks = new AttendanceMarks({ buffer, cache, store: attendanceStore });
   const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files, school });
 
   const accounts = createAccounts({ ...deps, writes });
@@ -128,6 +129,7 @@ export function createServices(deps: ServiceDeps): Services {
       ...calendar.cards,
       ...told.cards,
     ],
+    sources: { attendance: attendanceStore, homework: homeworkStore },
   });
   return {
     routes: [

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { until, useSchool } from '../../support/harness.ts';
+import { useSchool } from '../../support/harness.ts';
 import { DEMO_PASSWORD } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
 
 const WRONG = 'not the password';
 
@@ -102,7 +103,7 @@ describe('login', () => {
 
   it('A2: a lock outlives the counter in Redis', async () => {
     for (let attempt = 0; attempt < 5; attempt++) await login('student0006', WRONG);
-    await until(async () =>
+    await until('the lock', async () =>
       (await school.rows("SELECT locked_until_at FROM users WHERE login = 'student0006'"))[0]!.locked_until_at
         ? true
         : undefined,

@@ -2,9 +2,10 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { until, useSchool } from '../../support/harness.ts';
+import { useSchool } from '../../support/harness.ts';
 import { useMailFolder } from '../../support/mails.ts';
 import { DEMO_PASSWORD } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
 
 const mails = useMailFolder();
 const school = useSchool({ DATA_DIR: mails.dataDir, APP_URL: 'https://school.example/' });
@@ -130,7 +131,9 @@ describe('a forgotten password', () => {
     for (let round = 1; round <= 7; round++) await forgot('student0011');
     const [user] = await school.rows("SELECT id FROM users WHERE login = 'student0011'");
     const asked = `/activity-logs?action=password.forgot&entity=${user!.id}&limit=100`;
-    await until(async () => ((await school.as('admin')('GET', asked)).body.data.length === 7 ? true : undefined));
+    await until('the lines of the log', async () =>
+      (await school.as('admin')('GET', asked)).body.data.length === 7 ? true : undefined,
+    );
     const [count] = await school.rows(
       "SELECT count(*)::int AS tokens FROM auth_tokens t JOIN users u ON u.id = t.user_id WHERE u.login = 'student0011'",
     );

@@ -2,9 +2,10 @@ import { createHmac } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
 import { newId } from '../../../src/lib/ids.ts';
 import { whileDatabaseIsDown } from '../../support/database-outage.ts';
-import { until, useSchool } from '../../support/harness.ts';
+import { useSchool } from '../../support/harness.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { DEMO_PASSWORD } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
 
 const wire = await TcpProxy.open(process.env.REDIS_URL!);
 afterAll(() => wire.close());
@@ -117,7 +118,7 @@ describe('refresh', () => {
       const { status, headers } = await refresh(token);
       expect([status, headers.get('retry-after')]).toEqual([503, '5']);
     });
-    const again = await until(async () => {
+    const again = await until('the database', async () => {
       const answer = await refresh(token);
       return answer.status === 503 ? undefined : answer;
     });
@@ -136,7 +137,7 @@ describe('refresh', () => {
     } finally {
       wire.up();
     }
-    const answer = await until(async () => {
+    const answer = await until('Redis', async () => {
       const again = await refresh(first);
       return again.status === 503 ? undefined : again;
     });

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { weekdayOf } from '../../../src/lib/clock.ts';
-import { type Call, until, useSchool } from '../../support/harness.ts';
+import { type Call, useSchool } from '../../support/harness.ts';
+import { until } from '../../support/until.ts';
 
 const school = useSchool();
 let admin: Call;
@@ -154,7 +155,7 @@ describe('a year whose dates change', () => {
     expect(await voided()).toEqual([{ sheets: sheet!.sheets }]);
     await school.rows('UPDATE schools SET school_weekdays = array_append(school_weekdays, 1::smallint)');
     expect((await change(String(year!.id), { name: 'Mondays again' })).status).toBe(200);
-    await until(async () =>
+    await until('the days', async () =>
       (await daysOf(String(sheet!.on_date), String(sheet!.on_date)))[0]!.is_open ? true : undefined,
     );
     expect(await voided()).toEqual([{ sheets: 0 }]);

@@ -5,8 +5,9 @@ import { namedId } from '../../../src/lib/ids.ts';
 import { DashboardService } from '../../../src/services/dashboard/dashboard-service.ts';
 import { Touches } from '../../../src/services/dashboard/touches.ts';
 import { startTaskWorker } from '../../../src/task-workers.ts';
-import { until, useSchool } from '../../support/harness.ts';
+import { useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
 
 const school = useSchool();
 const admin = school.as('admin');
@@ -46,7 +47,7 @@ describe('cards', () => {
   it('DB1: each role has its own, each with the time it is of', async () => {
     const own = await cardsOf(student, 'student');
     expect(Object.keys(own).sort()).toEqual(['attendance', 'events', 'homework', 'rank', 'unread']);
-    for (const card of Object.values(own)) expect(card).toHaveProperty('as_of');
+    for (const card of Object.values(own)) expect(card).toMatchObject({ as_of: school.clock.now().toISOString() });
     const due = await school.rows(
       `SELECT h.id FROM homework h JOIN class_subjects cs ON cs.id = h.class_subject_id
        WHERE cs.class_id = $1 AND h.status = 'published' AND h.publish_at <= $2 AND h.due_at >= $2 ORDER BY h.due_at, h.id LIMIT 5`,
@@ -142,12 +143,14 @@ describe('points', () => {
     const before = (await cardsOf(student, 'student')).rank.points;
     const id = await giveHomework('For points');
     await student('PUT', `/homework/${id}/submission`, { body: { body: 'Done', final: true } });
-    await until(async () =>
+    await until('the points', async () =>
       (await entriesOf('homework')).some(({ source_id, points }) => source_id === id && points === 10)
         ? true
         : undefined,
     );
-    await until(async () => ((await cardsOf(student, 'student')).rank.points >= before + 10 ? true : undefined));
+    await until('the rank', async () =>
+      (await cardsOf(student, 'student')).rank.points >= before + 10 ? true : undefined,
+    );
   });
 
   it('DB3: a corrected mark replaces its points, never adds', async () => {
@@ -164,8 +167,11 @@ describe('points', () => {
       await teacher('PUT', `/attendance/classes/${classId}/sheets/${TODAY}`, {
         body: { entries: [{ student_id: STUDENT, status }] },
       });
+      await school.sync();
       const wanted = points === undefined ? [] : [{ points }];
-      await until(async () => (JSON.stringify(await today()) === JSON.stringify(wanted) ? true : undefined));
+      await until('the entry', async () =>
+        JSON.stringify(await today()) === JSON.stringify(wanted) ? true : undefined,
+      );
     }
   });
 
@@ -214,13 +220,13 @@ describe('leaderboards', () => {
     const everybody = await leaderboards.of(classId, 'month', TODAY);
     const other = everybody.find(({ studentId }) => studentId !== STUDENT)!.studentId;
     // What is in nobody's database is shown only by who reads the set; a change that comes late may undo it meanwhile.
-    await until(async () => {
+    await until('the set to be read', async () => {
       await redis.zadd(key, 9_999, other);
       const [first] = await leaderboards.of(classId, 'month', TODAY);
       return first!.points === 9_999 ? true : undefined;
     });
     // One that is counted as a change of the student alone leaves the rest of the set as it is.
-    await until(async () => {
+    await until('the set to be adjusted', async () => {
       await leaderboards.of(classId, 'month', TODAY);
       await redis.zadd(key, 9_999, other);
       await leaderboards.changed(classId, [STUDENT], TODAY);
@@ -286,7 +292,7 @@ describe('nights', () => {
       const [sum] = await school.rows('SELECT sum(points)::int AS points FROM point_entries WHERE student_id = $1', [
         STUDENT,
       ]);
-      await until(async () => {
+      await until('the rebuild', async () => {
         const { me } = (await student('GET', `/leaderboards/classes/${classId}?period=year`)).body.data;
         return me.points === sum!.points ? true : undefined;
       });

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../../src/lib/ids.ts';
-import { type Call, until, useSchool } from '../../support/harness.ts';
+import { type Call, useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
 
 const school = useSchool();
 let teacher: Call;
@@ -82,7 +83,9 @@ describe('points and classes', () => {
         requestId: null,
       },
     ]);
-    const after = await until(async () => (await rowsOf(otherId)).find(({ student }) => student.id === moved));
+    const after = await until('the moved student', async () =>
+      (await rowsOf(otherId)).find(({ student }) => student.id === moved),
+    );
     expect(after.points).toBe(before?.points);
     expect((await rowsOf(classId)).some(({ student }) => student.id === moved)).toBe(false);
   });

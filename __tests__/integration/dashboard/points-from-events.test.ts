@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../../src/lib/ids.ts';
-import { type Call, until, useSchool } from '../../support/harness.ts';
+import { type Call, useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
 
 const school = useSchool();
 let teacher: Call;
@@ -46,15 +47,19 @@ const entries = (source: string, sourceId?: string) =>
     [studentId, source, sourceId ?? null, TODAY],
   );
 const arrives = (points: number, source: string, sourceId?: string) =>
-  until(async () => {
+  until('the points', async () => {
     const found = await entries(source, sourceId);
     if (points === 0) return found.length === 0 ? { on_date: null } : undefined;
     return found.length === 1 && found[0]!.points === points ? found[0] : undefined;
   });
-const takeRoll = (status: string) =>
-  teacher('PUT', `/attendance/classes/${classId}/sheets/${TODAY}`, {
+/** Takes the roll, and has it stored: points follow from rows. */
+const takeRoll = async (status: string): Promise<void> => {
+  const answer = await teacher('PUT', `/attendance/classes/${classId}/sheets/${TODAY}`, {
     body: { entries: [{ student_id: studentId, status, minutes_late: null }] },
   });
+  expect(answer.status).toBe(202);
+  await school.sync();
+};
 const monthOnBoard = async () =>
   (await teacher('GET', `/leaderboards/classes/${classId}`)).body.data.rows.find(
     (row: { student: { id: string } }) => row.student.id === studentId,
@@ -73,7 +78,7 @@ describe('points for homework', () => {
     });
     await handIn(late);
     await arrives(4, 'homework', late);
-    await until(async () => ((await monthOnBoard()) === before + 14 ? true : undefined));
+    await until('the leaderboard', async () => ((await monthOnBoard()) === before + 14 ? true : undefined));
   });
 
   it('DB3: a new revision replaces the entry, never adds one', async () => {
@@ -84,6 +89,23 @@ describe('points for homework', () => {
     await handIn(id);
     expect(await arrives(4, 'homework', id)).toMatchObject({ on_date: TODAY });
     school.clock.set(`${TODAY}T08:30:00+05:30`);
+  });
+
+  it('DB3: a due date that moves later makes 10 of the 4 that late work has earned, H6: as its lateness goes', async () => {
+    const id = await give({
+      publish_at: `${TODAY}T00:00:00.000Z`,
+      due_at: `${TODAY}T01:00:00.000Z`,
+      late_until_at: '2025-09-14T18:00:00.000Z',
+    });
+    await handIn(id);
+    await arrives(4, 'homework', id);
+    const move = async (due_at: string) =>
+      expect((await teacher('PATCH', `/homework/${id}`, { body: { due_at } })).status).toBe(202);
+    await move(`${TODAY}T02:00:00.000Z`); // still an hour too late
+    await move(`${TODAY}T18:00:00.000Z`);
+    expect(await arrives(10, 'homework', id)).toMatchObject({ on_date: TODAY });
+    await school.sync();
+    expect(await entries('homework', id)).toHaveLength(1);
   });
 
   it('DB2: a released mark of 90 % of the maximum earns 5 more, in the month of the homework', async () => {
@@ -131,7 +153,7 @@ describe('points for attendance', () => {
       ['present', 2],
       ['excused', 0],
     ] as const) {
-      expect((await takeRoll(status)).status).toBe(202);
+      await takeRoll(status);
       await arrives(points, 'attendance');
     }
   });
@@ -154,7 +176,7 @@ describe('points for attendance', () => {
     const consumer = school.container.consumers.find(({ name }) => name === 'points')!;
     const event = {
       id: newId(),
-      name: 'attendance.saved' as const,
+      name: 'attendance.stored' as const,
       aggregateId: `${classId}:${TODAY}:0`,
       payload: {
         class_id: classId,
@@ -170,5 +192,29 @@ describe('points for attendance', () => {
     const before = await school.rows('SELECT * FROM point_entries ORDER BY id');
     await Promise.all([consumer.handle(event), consumer.handle(event)]);
     expect(await school.rows('SELECT * FROM point_entries ORDER BY id')).toEqual(before);
+  });
+
+  it('DB2: what is not stored yet earns nothing, and what the database refuses never does', async () => {
+    await takeRoll('absent');
+    await arrives(0, 'attendance');
+    const [term] = await school.rows(
+      'UPDATE terms SET locked_at = now() WHERE $1 BETWEEN starts_on AND ends_on RETURNING id',
+      [TODAY],
+    );
+    // Accepted by a process that has not heard of the lock.
+    await takeRoll('present');
+    await school.rows('UPDATE terms SET locked_at = NULL WHERE id = $1', [term!.id]);
+    const other = (await teacher('GET', `/classes/${classId}/students`)).body.data.find(
+      ({ student_id }: { student_id: string }) => student_id !== studentId,
+    ).student_id;
+    expect(await entries('attendance')).toEqual([]);
+    const failed = (await school.as('admin')('GET', '/admin/failed-writes?entity=attendance')).body.data;
+    expect(failed).toMatchObject([{ code: 'SHEET_CLOSED' }]);
+    // A newer save takes the failed one's place, and both students' marks are stored.
+    await teacher('PUT', `/attendance/classes/${classId}/sheets/${TODAY}`, {
+      body: { entries: [{ student_id: other, status: 'present', minutes_late: null }] },
+    });
+    await school.sync();
+    await arrives(2, 'attendance');
   });
 });

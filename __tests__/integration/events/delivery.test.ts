@@ -1,7 +1,9 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { toStoreWrites } from '../../../src/buffer/store-writes.ts';
 import { startEventWorkers } from '../../../src/event-workers.ts';
 import type { DomainEvent, EventConsumer } from '../../../src/lib/events.ts';
 import { newId } from '../../../src/lib/ids.ts';
+import { attendanceEntity, sheetKey } from '../../../src/services/attendance/attendance.entity.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
 import { until } from '../../support/until.ts';
@@ -13,7 +15,14 @@ let trouble: (event: DomainEvent) => void | Promise<void> = () => {};
 const recorder: EventConsumer = {
   name: 'test-recorder',
   service: 'homework',
-  on: ['homework.published', 'homework.changed', 'homework.submitted', 'attendance.saved', 'leave.decided'],
+  on: [
+    'homework.published',
+    'homework.changed',
+    'homework.submitted',
+    'attendance.saved',
+    'attendance.stored',
+    'leave.decided',
+  ],
   async handle(event) {
     await trouble(event);
     handled.push(event);
@@ -130,6 +139,59 @@ describe('events of buffered writes', () => {
       ],
     });
     expect(second!.payload.changed).toEqual([{ student: one, old: 'absent', new: 'late' }]);
+    // Once they are stored, what the rows have become in one.
+    await school.sync();
+    const [, , stored] = await arrived(aggregate, 3);
+    expect(stored).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      name: 'attendance.stored',
+      v: 1,
+      at: expect.stringMatching(/^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/),
+      actorId: null,
+      requestId: null,
+      aggregateId: aggregate,
+      payload: {
+        class_id: classId,
+        date: TODAY,
+        period: 0,
+        changed: [
+          { student: one, old: null, new: 'late' },
+          { student: two, old: null, new: 'present' },
+        ].sort((a, b) => (a.student < b.student ? -1 : 1)),
+      },
+    });
+    await save([{ student_id: one, status: 'absent' }]);
+    await save([{ student_id: two, status: 'present', remark: 'the same again' }]);
+    await school.sync();
+    expect((await arrived(aggregate, 5))[4]).toMatchObject({
+      name: 'attendance.stored',
+      payload: { changed: [{ student: one, old: 'late', new: 'absent' }] },
+    });
+  });
+
+  it('I1, I3: of stored rows reach consumers once, though a worker dies between its statement and the acknowledgement', async () => {
+    const { scopes } = (await teacher('GET', '/auth/me')).body.data;
+    const classId = scopes.homerooms[0].id;
+    const [{ student_id: studentId }] = (await teacher('GET', `/classes/${classId}/students`)).body.data;
+    const on = '2025-09-09';
+    const key = sheetKey(classId, on, 0);
+    await school.rows('DELETE FROM attendance_sheets WHERE class_id = $1 AND on_date = $2', [classId, on]);
+    const save = { entries: [{ student_id: studentId, status: 'late', minutes_late: 5 }] };
+    expect((await teacher('PUT', `/attendance/classes/${classId}/sheets/${on}`, { body: save })).status).toBe(202);
+    const { buffer, stores } = school.engine;
+    // All that the worker has done before it died: its statement.
+    const writes = toStoreWrites(attendanceEntity, await buffer.fetch('attendance', [key]));
+    await stores.postgres.sink.write(attendanceEntity, writes);
+    expect(await buffer.fetch('attendance', [key])).toHaveLength(1);
+    // Another stores it again, and acknowledges.
+    expect(await school.sync()).toMatchObject({ failed: 0, left: 0 });
+    expect((await buffer.fetch('attendance', [key])).filter(({ state }) => state === 'dirty')).toEqual([]);
+    await until('the outbox to be sent', async () =>
+      (await school.rows('SELECT 1 FROM outbox_events WHERE published_at IS NULL')).length === 0 ? true : undefined,
+    );
+    await school.engine.eventLog.append([build(key, 9)]);
+    await until('the last', async () => (numbersOf(key).at(-1) === 9 ? true : undefined));
+    expect(of(key).map(({ name }) => name)).toEqual(['attendance.saved', 'attendance.stored', 'leave.decided']);
   });
 
   it('W3: are kept in the same step as their write, and not at all when it is refused', async () => {

@@ -2,9 +2,9 @@ import { connect, type Socket } from 'node:net';
 import Joi from 'joi';
 import { afterEach, describe, expect, it } from 'vitest';
 import { defineRoute, ok, written } from '../../../src/lib/route.ts';
-import { until } from '../../support/harness.ts';
 import { Platform } from '../../support/platform.ts';
 import { receipt } from '../../support/receipts.ts';
+import { until } from '../../support/until.ts';
 
 let release = () => {};
 let gate = Promise.resolve();
@@ -62,7 +62,7 @@ describe('under load', () => {
     close();
     const here = await start(10);
     const taken = Array.from({ length: 10 }, () => here.call('GET', '/slow'));
-    const shed = await until(async () => {
+    const shed = await until('load to be shed', async () => {
       const answer = await here.call('GET', '/fast');
       return answer.status === 503 ? answer : undefined;
     });
@@ -116,7 +116,9 @@ describe('stopping', () => {
     const [busy, idle] = await Promise.all([open(platform.port), open(platform.port)]);
     busy.get('/slow');
     idle.get('/fast');
-    await until(async () => (idle.text().includes('done') && platform.observed.length === 1 ? true : undefined));
+    await until('the idle request', async () =>
+      idle.text().includes('done') && platform.observed.length === 1 ? true : undefined,
+    );
     const stopped = platform.server.stop();
     await idle.ended;
     await expect(fetch(`${platform.baseUrl}/healthz`)).rejects.toThrow();
@@ -133,7 +135,9 @@ describe('stopping', () => {
     await platform.open();
     const busy = await open(platform.port);
     busy.get('/slow');
-    await until(async () => ((await platform.call('GET', '/fast')).status === 200 ? true : undefined));
+    await until('the load to go', async () =>
+      (await platform.call('GET', '/fast')).status === 200 ? true : undefined,
+    );
     await platform.server.stop(100);
     await busy.ended;
     expect(busy.text()).toBe('');

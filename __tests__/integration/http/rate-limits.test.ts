@@ -1,9 +1,9 @@
 import Joi from 'joi';
 import { afterAll, describe, expect, it } from 'vitest';
 import { defineRoute, ok } from '../../../src/lib/route.ts';
-import { until } from '../../support/harness.ts';
 import { startOwnServer } from '../../support/own-server.ts';
 import { Platform, usePlatform } from '../../support/platform.ts';
+import { until } from '../../support/until.ts';
 
 const base = { service: 'things', summary: '', response: Joi.any(), mode: 'R' as const, method: 'GET' as const };
 const routes = [
@@ -63,7 +63,7 @@ describe('rate limits', () => {
     // 80 % of the limit is what one process may count by itself between two settlements.
     expect(admitted).toBeGreaterThanOrEqual(120);
     expect(admitted).toBeLessThanOrEqual(120 + 96);
-    await until(async () =>
+    await until('the limit', async () =>
       (await other.call('GET', '/things', { as: 'teacher-d' })).status === 429 ? true : undefined,
     );
   });

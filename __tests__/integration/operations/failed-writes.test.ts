@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WRITE_BATCHES } from '../../../queues/write-batches.queue.ts';
 import { buildHomework, buildSubmission, type Refs, refsOf } from '../../support/documents.ts';
-import { type Call, until, useSchool } from '../../support/harness.ts';
+import { type Call, useSchool } from '../../support/harness.ts';
+import { until } from '../../support/until.ts';
 
 const school = useSchool();
 let admin: Call;
@@ -33,7 +34,7 @@ describe('failed writes', () => {
     expect(
       (await admin('GET', '/admin/failed-writes?entity=homework')).body.data.map((line: { id: string }) => line.id),
     ).toEqual([id]);
-    const job = await until(async () => {
+    const job = await until('the failed job', async () => {
       const found = await school.engine.queues[WRITE_BATCHES].getJob(failed.body.data.job_id);
       return (await found?.getState()) === 'failed' ? found : undefined;
     });
@@ -47,8 +48,10 @@ describe('failed writes', () => {
     });
     expect(repaired.body.data.document.title).toBe('good title');
     expect((await admin('POST', `/admin/failed-writes/${id}/replay`)).status).toBe(202);
-    await until(async () => ((await isStored(bad.id)) ? true : undefined));
-    await until(async () => ((await admin('GET', `/admin/failed-writes/${id}`)).status === 404 ? true : undefined));
+    await until('the replay', async () => ((await isStored(bad.id)) ? true : undefined));
+    await until('the failed write to go', async () =>
+      (await admin('GET', `/admin/failed-writes/${id}`)).status === 404 ? true : undefined,
+    );
     const log = await admin('GET', `/activity-logs?entity=${bad.id}`);
     expect(log.body.data.map((line: { action: string }) => line.action)).toEqual(
       expect.arrayContaining(['failed_write.repair', 'failed_write.replay']),
@@ -87,7 +90,7 @@ describe('failed writes', () => {
     });
     await admin('PATCH', `/admin/failed-writes/homework~${parent.id}`, { body: { document: { title: 'mended' } } });
     await admin('POST', '/admin/failed-writes/replay?entity=homework');
-    await until(async () =>
+    await until('the submission', async () =>
       (await school.rows('SELECT 1 FROM homework_submissions WHERE homework_id = $1', [parent.id])).length === 1
         ? true
         : undefined,

@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { DomainEvent } from '../../../src/lib/events.ts';
 import { jobView } from '../../../src/services/imports/imports.routes.ts';
-import { type Answer, type Call, until, useSchool } from '../../support/harness.ts';
+import { type Answer, type Call, useSchool } from '../../support/harness.ts';
 import { useMailFolder } from '../../support/mails.ts';
 import { expectShape } from '../../support/shape.ts';
+import { until } from '../../support/until.ts';
 import { endedJob, uploadTable } from '../../support/uploads.ts';
 
 const mails = useMailFolder();
@@ -419,7 +420,9 @@ describe('importing users', () => {
     expect(again).toMatchObject({ rows: 120, stored: 120, failed: 0 });
     expect(await usersIn(logins)).toHaveLength(120);
     expect(await school.rows("SELECT count(*)::int AS n FROM staff WHERE employee_no LIKE 'C%'")).toEqual([{ n: 120 }]);
-    await until(async () => (mails.all().filter((mail) => /To: cut\d/.test(mail)).length >= 120 ? true : undefined));
+    await until('the mails', async () =>
+      mails.all().filter((mail) => /To: cut\d/.test(mail)).length >= 120 ? true : undefined,
+    );
     const [events] = await school.rows(
       `SELECT count(*)::int AS n FROM outbox_events o JOIN users u ON u.id::text = o.aggregate_id
        WHERE o.name = 'auth.user.invited' AND u.login LIKE 'cut%'`,

@@ -3,8 +3,9 @@ import { type Container, createContainer } from '../../../src/container.ts';
 import { type NewEvent, stampEvent } from '../../../src/lib/events.ts';
 import { newId } from '../../../src/lib/ids.ts';
 import { addToOutbox } from '../../../src/stores/postgres/outbox.ts';
-import { type Call, until, useSchool } from '../../support/harness.ts';
+import { type Call, useSchool } from '../../support/harness.ts';
 import { useStreams } from '../../support/school-streams.ts';
+import { until } from '../../support/until.ts';
 
 const school = useSchool();
 const listen = useStreams(school);
@@ -203,7 +204,7 @@ describe('what a login reaches after', () => {
       expect(look(await scopesOf(login))).toEqual(before);
       const caller = { actor: { userId: adminId }, requestId: 'lost', now: school.clock.now(), newId };
       await school.container.knex.transaction((knex) => addToOutbox(knex, [stampEvent(caller, event)]));
-      await until(async () => {
+      await until('the event', async () => {
         aSecondLater();
         return JSON.stringify(look(await scopesOf(login))) === JSON.stringify(before) ? undefined : true;
       });
@@ -245,13 +246,13 @@ describe('a guardian who is blocked', () => {
     aSecondLater();
     expect((await dashboard()).status).toBe(404);
     expect(await children()).not.toContain(child);
-    const notice = await until(async () =>
+    const notice = await until('the notice', async () =>
       (await school.engine.queues.notifications.getDelayed()).find(({ data }) => JSON.stringify(data).includes(child)),
     );
     await notice.promote();
     expect((await others.next('notification.created')).data.data).toMatchObject({ student_id: child });
     // Both would have been told by the same job.
-    await until(async () => (/completed|unknown/.test(await notice.getState()) ? true : undefined));
+    await until('the notice to go', async () => (/completed|unknown/.test(await notice.getState()) ? true : undefined));
     expect(stream.events.filter(({ name }) => name === 'notification.created')).toEqual([]);
     expect(stream.isEnded).toBe(false);
   });

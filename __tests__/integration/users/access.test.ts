@@ -2,9 +2,10 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config/index.ts';
 import { type Container, createContainer } from '../../../src/container.ts';
-import { type Call, until, useSchool } from '../../support/harness.ts';
+import { type Call, useSchool } from '../../support/harness.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { DEMO_PASSWORD } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
 
 const wire = await TcpProxy.open(process.env.REDIS_URL!);
 afterAll(() => wire.close());
@@ -82,7 +83,7 @@ describe('suspension', () => {
       keptCache.drop = drop;
       wire.up();
     }
-    await until(async () => (await school.engine.redis.ping().catch(() => undefined)) && true);
+    await until('Redis', async () => (await school.engine.redis.ping().catch(() => undefined)) && true);
     later(1_000);
     expect((await me(token)).body.code).toBe('SESSION_ENDED');
   });
@@ -96,7 +97,7 @@ describe('suspension', () => {
     } finally {
       wire.up();
     }
-    await until(async () => (await school.engine.redis.ping().catch(() => undefined)) && true);
+    await until('Redis', async () => (await school.engine.redis.ping().catch(() => undefined)) && true);
     expect(await statusOf('student0004')).toBe('active');
   });
 
@@ -173,7 +174,7 @@ describe('roles', () => {
         admin('PUT', `/users/${secondId}/roles`, { body: { roles: ['teacher'] } }),
         second('POST', `/users/${ids.admin}/suspend`),
       ]);
-      await until(async () => {
+      await until('two statements to wait', async () => {
         const waiting = await school.rows(
           "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
         );

@@ -1,9 +1,10 @@
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../../src/lib/ids.ts';
-import { type Call, until, useSchool } from '../../support/harness.ts';
+import { type Call, useSchool } from '../../support/harness.ts';
 import { useMailFolder } from '../../support/mails.ts';
 import { DEMO_PASSWORD } from '../../support/template.ts';
+import { until } from '../../support/until.ts';
 
 const mails = useMailFolder();
 const school = useSchool({ DATA_DIR: mails.dataDir });
@@ -182,7 +183,7 @@ describe('accounts', () => {
     });
     expect((await patch({ email: 'other3@x.example' }, version)).status).toBe(412);
     expect((await patch({ login: 'teacher001' }, answer.body.data.version)).body.code).toBe('TAKEN');
-    const notice = await until(async () => mails.to('teacher003@schools24.example')[1]);
+    const notice = await until('the notice', async () => mails.to('teacher003@schools24.example')[1]);
     expect(notice).toContain('no longer uses this');
     const reset = await nobody('POST', '/auth/password/reset', { body: { token, new_password: 'k7vQ2mZp4x' } });
     expect(reset.body.code).toBe('TOKEN_EXPIRED');
@@ -229,7 +230,7 @@ describe('one’s own login and address', () => {
       await client.query("SELECT 1 FROM users WHERE login = 'teacher005' FOR UPDATE");
       const changed = me('PATCH', '/auth/me', { body: { email: 'new5@x.example' } });
       // Past the barrier, and not committed yet.
-      await until(async () => {
+      await until('a statement to wait', async () => {
         const waiting = await school.rows(
           "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
         );

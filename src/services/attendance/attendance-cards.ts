@@ -4,7 +4,7 @@ import type { DomainEvent } from '../../lib/events.ts';
 import { uuid } from '../../lib/joi.ts';
 import type { School } from '../school/school.ts';
 import { STATUSES } from './attendance.entity.ts';
-import type { AttendanceSaved } from './attendance.events.ts';
+import type { AttendanceChanged } from './attendance.events.ts';
 import type { AttendanceMarks } from './attendance-marks.ts';
 import { noCounts, percentageBp } from './attendance-rules.ts';
 
@@ -24,21 +24,15 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
     const [taken, classes] = await Promise.all([marks.takenClasses(on), school.classes()]);
     return classes.filter(({ id }) => !taken.has(id));
   };
-  const touched = async ({ payload }: DomainEvent): Promise<readonly Touch[]> => {
-    const { class_id } = payload as unknown as AttendanceSaved;
-    const homeroom = (await school.classes()).find(({ id }) => id === class_id)?.homeroomStaffId;
-    return [`class:${class_id}`, 'school', ...(homeroom ? [`staff:${homeroom}` as const] : [])];
+  const saved = ({ payload }: DomainEvent): readonly Touch[] => {
+    const { class_id } = payload as unknown as AttendanceChanged;
+    return [`class:${class_id}`, 'school'];
   };
-  /** Sheets of a day that is closed count no more (AT8), for everybody. */
-  const everybody = async (): Promise<readonly Touch[]> =>
-    (await school.classes()).flatMap(({ id, homeroomStaffId }) => [
-      `class:${id}` as const,
-      ...(homeroomStaffId ? [`staff:${homeroomStaffId}` as const] : []),
-    ]);
+  // Not by `attendance.stored`: cards show what is saved as if it were stored, so storing changes none.
   const touches = {
-    'attendance.saved': touched,
-    'attendance.stored': touched,
-    'calendar.holiday.changed': async () => ['school' as const, ...(await everybody())],
+    'attendance.saved': saved,
+    // AT8: the rolls of its day count no more.
+    'calendar.holiday.changed': (): readonly Touch[] => ['everybody'],
   };
 
   const student: CardDefinition<'student'> = {

@@ -39,6 +39,21 @@ export class AttendanceStore {
     return result.rows;
   }
 
+  /**
+   * Students who were marked on so many days at least of a range of dates, and absent on none of them.
+   *
+   * @param from dates, both included
+   */
+  async neverAbsent({ from, to }: { from: string; to: string }, leastDays: number): Promise<string[]> {
+    const result = await this.#knex.raw(
+      `SELECT e.student_id FROM attendance_entries e JOIN attendance_sheets s ON s.id = e.sheet_id
+       WHERE e.on_date BETWEEN ? AND ? AND s.period_no = 0 AND s.status <> 'void'
+       GROUP BY e.student_id HAVING count(*) >= ? AND count(*) FILTER (WHERE e.status = 'absent') = 0`,
+      [from, to, leastDays],
+    );
+    return result.rows.map(({ student_id }: { student_id: string }) => student_id);
+  }
+
   /** Classes whose roll of a date is stored. */
   async takenClasses(on: string): Promise<string[]> {
     const result = await this.#knex.raw(

@@ -101,6 +101,13 @@ export const attendanceEntity = defineEntity({
       headId: 'sheet_id',
       copy: { on_date: date },
     },
+    events: [
+      {
+        name: 'attendance.stored',
+        payload: { class_id: 'class_id', date: 'on_date', period: 'period_no' },
+        changed: { key: 'student', column: 'status' },
+      },
+    ],
   },
   shape: 1,
   examples: [

@@ -4,8 +4,11 @@ import type { AttendanceEntry, AttendanceStatus } from './attendance.entity.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'now' | 'newId'>;
 
-/** Of `attendance.saved` (DOMAIN §6). */
-export interface AttendanceSaved {
+/**
+ * Of `attendance.saved`, told with the save, and of `attendance.stored`, told by the rows (DOMAIN §6). People hear of the first;
+ * what is counted from rows follows the second.
+ */
+export interface AttendanceChanged {
   class_id: string;
   date: string;
   period: number;
@@ -28,7 +31,7 @@ export function savedEvents(
     }))
     .filter(({ old, new: status }) => old !== status);
   if (changed.length === 0) return [];
-  const payload: AttendanceSaved = { class_id: classId, date: on, period, changed };
+  const payload: AttendanceChanged = { class_id: classId, date: on, period, changed };
   const aggregateId = `${classId}:${on}:${period}`;
   return [stampEvent(caller, { name: 'attendance.saved', aggregateId, payload: { ...payload } })];
 }

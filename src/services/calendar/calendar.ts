@@ -60,7 +60,7 @@ export function createCalendar(deps: CalendarDeps): {
   });
   const calendar = new CalendarReader({ months, school });
   return {
-    cards: [createCalendarCard({ reader: calendar, school })],
+    cards: [createCalendarCard({ reader: calendar })],
     days,
     consumers: createCalendarConsumers({ months, days }),
     routes: [

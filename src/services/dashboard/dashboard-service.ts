@@ -103,26 +103,17 @@ export class DashboardService {
 
   async teacher({ actor, now }: Caller): Promise<CardAnswer> {
     requireRole(actor, ['teacher']);
-    const { staffId, teaches, homerooms: led, substitutions = [] } = await actor.scopes();
+    const { staffId, teaches, homerooms: own, substitutions = [] } = await actor.scopes();
     if (!staffId) throw new NotFoundError();
     const today = await this.#deps.school.dateAt(now);
-    // Who stands in for somebody leads the class on that day.
     const covered = substitutions
-      .filter(({ classId, onDate }) => onDate === today && !led.some(({ id }) => id === classId))
+      .filter(({ onDate, classId }) => onDate === today && !own.some(({ id }) => id === classId))
       .map(({ classId, className }) => ({ id: classId, name: className }));
-    const homerooms = [...led, ...covered];
-    const context = {
-      now,
-      today,
-      staffId,
-      userId: actor.userId,
-      teaches,
-      homerooms,
-    };
-    // What somebody teaches and leads is part of what is shown: after a change of it nothing kept before is served.
-    const reach = [...teaches.map(({ classSubjectId }) => classSubjectId), ...homerooms.map(({ id }) => id)].join();
-    const kept = `dashboard:teacher:${staffId}`;
-    return this.#answer('teacher', kept, [`staff:${staffId}`], context, actor.userId, reach);
+    const homerooms = [...own, ...covered];
+    const touches: Touch[] = [`staff:${staffId}`, ...homerooms.map(({ id }) => `class:${id}` as const)];
+    const context = { now, today, staffId, userId: actor.userId, teaches, homerooms };
+    const subjects = teaches.map(({ classSubjectId }) => classSubjectId).join();
+    return this.#answer('teacher', `dashboard:teacher:${staffId}`, touches, context, actor.userId, subjects);
   }
 
   async admin({ actor, now }: Caller): Promise<CardAnswer> {
@@ -157,13 +148,14 @@ export class DashboardService {
       await this.handle(event).catch((error: Error) => this.#deps.log.warn('dashboards not told', { error }));
   }
 
+  /** @param inputs what the cards show by, beside the day and those whom touches name: with another it is another dashboard */
   async #answer<K extends DashboardKind>(
     kind: K,
     name: string,
     touches: readonly Touch[],
     context: CardContexts[K],
     viewerId: string,
-    reach = '',
+    inputs = '',
   ): Promise<CardAnswer> {
     // The casts: a card of this dashboard takes its context.
     const own = this.#deps.cards.filter(({ dashboard }) => dashboard === kind);
@@ -175,9 +167,9 @@ export class DashboardService {
         ttlSeconds: Math.min(...kept.map(({ keptSeconds = DASHBOARD_SECONDS }) => keptSeconds)),
         mostSeconds: ({ until }) => (until ? (Date.parse(until) - context.now.getTime()) / 1000 : Infinity),
         stamp: async () => {
-          const counts = await this.#deps.touches.stamp(touches);
+          const counts = await this.#deps.touches.stamp([...touches, 'everybody']);
           // The day is part of what a dashboard shows.
-          return counts && `${context.today} ${reach} ${counts}`;
+          return counts && `${context.today} ${counts} ${inputs}`;
         },
         isKept: ({ degraded }) => degraded.length === 0,
         load: () => this.#run(kept, context),
@@ -193,13 +185,15 @@ export class DashboardService {
   ): Promise<KeptCards> {
     const { log, cardMs = CARD_MS } = this.#deps;
     const degraded: string[] = [];
+    // Of the request: what a card reads is as new at least.
+    const as_of = context.now.toISOString();
     const untils: string[] = [];
     const loaded = await Promise.all(
       cards.map(async ({ name, dashboard, load }): Promise<[string, Cards[string]]> => {
         try {
           const { until, ...content } = await withinMs(load(context), cardMs);
           if (until) untils.push(until);
-          return [name, { as_of: context.now.toISOString(), ...content }];
+          return [name, { as_of, ...content }];
         } catch (error) {
           log.warn('card left out', { dashboard, card: name, error });
           degraded.push(name);

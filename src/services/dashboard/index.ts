@@ -11,7 +11,7 @@ import type { WriteThrough } from '../write-through.ts';
 import { createDashboardRoutes } from './dashboard.routes.ts';
 import { DashboardService } from './dashboard-service.ts';
 import { Leaderboards } from './leaderboards.ts';
-import { PointsService } from './points-service.ts';
+import { type PointSources, PointsService } from './points-service.ts';
 import { PointsStore } from './points-store.ts';
 import { createRankCard } from './rank-card.ts';
 import { Touches } from './touches.ts';
@@ -34,6 +34,7 @@ export function createDashboard({
   log,
   writes,
   cards: others,
+  sources,
 }: {
   engine: Engine;
   knex: Knex;
@@ -42,12 +43,13 @@ export function createDashboard({
   log: Log;
   writes: WriteThrough;
   cards: readonly AnyCard[];
+  sources: PointSources;
 }): Dashboard {
   const { redis, keys, cache, writer } = engine;
   const touches = new Touches({ redis, keys });
   const store = new PointsStore(knex);
   const leaderboards = new Leaderboards({ redis, keys, store, school });
-  const points = new PointsService({ store, writes, leaderboards, touches, school, clock });
+  const points = new PointsService({ ...sources, store, writes, leaderboards, touches, school, clock });
   const cards: AnyCard[] = [...others, createRankCard({ leaderboards, school })];
   const dashboards = new DashboardService({ cards, touches, cache, school, log });
   writer.onEvents((events) => dashboards.handleAtOnce(events));

@@ -4,7 +4,9 @@ import type { DomainEvent, EventConsumer } from '../../lib/events.ts';
 import { sheetId } from '../../lib/ids.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { ScheduledTask } from '../../lib/scheduled-task.ts';
-import type { AttendanceSaved } from '../attendance/attendance.events.ts';
+import type { AttendanceChanged } from '../attendance/attendance.events.ts';
+import type { AttendanceStore } from '../attendance/attendance-store.ts';
+import type { HomeworkStore } from '../homework/homework-store.ts';
 import type { School } from '../school/school.ts';
 import { reachOf, requireReach } from '../scope.ts';
 import type { WriteThrough, Caller as Writing } from '../write-through.ts';
@@ -21,7 +23,16 @@ export interface NewPoints {
   reason: string;
 }
 
-interface PointsDeps {
+/** What points follow from: rows of other services, which answer for how they are read. */
+export interface PointSources {
+  attendance: Pick<AttendanceStore, 'marks' | 'neverAbsent'>;
+  homework: Pick<HomeworkStore, 'releasedMark'>;
+}
+
+/** DB2: days with a mark that a month's bonus takes. */
+const BONUS_DAYS = 15;
+
+interface PointsDeps extends PointSources {
   store: PointsStore;
   writes: WriteThrough;
   leaderboards: Leaderboards;
@@ -77,7 +88,6 @@ export class PointsService {
       on: [
         'homework.submitted',
         'homework.released',
-        'attendance.saved',
         'attendance.stored',
         'school.enrollment.changed',
         'points.changed',
@@ -125,16 +135,20 @@ export class PointsService {
 
   /** DB2: bonuses of the month before, and every set anew. */
   async nightly(now: Date): Promise<void> {
-    const today = await this.#deps.school.dateAt(now);
+    const { store, attendance, leaderboards, school } = this.#deps;
+    const today = await school.dateAt(now);
     const [year, month] = today.split('-').map(Number) as [number, number];
-    await this.#deps.store.awardBonuses(new Date(Date.UTC(year, month - 2, 1)).toISOString().slice(0, 7), now);
-    await this.#deps.leaderboards.rebuildAll(today);
+    const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+    const over = { from: dateOf(Date.UTC(year, month - 2, 1)), to: dateOf(Date.UTC(year, month - 1, 0)) };
+    const earned = await attendance.neverAbsent(over, BONUS_DAYS);
+    await store.awardBonuses(over.from.slice(0, 7), over, earned, now);
+    await leaderboards.rebuildAll(today);
   }
 
   async #entriesOf({ name, payload, at }: DomainEvent, today: string): Promise<PointEntry[]> {
     if (name === 'homework.submitted') {
       const { homework_id, student_id, late } = payload as { homework_id: string; student_id: string; late: boolean };
-      const mark = await this.#deps.store.releasedMark(homework_id, student_id);
+      const mark = await this.#deps.homework.releasedMark(homework_id, student_id);
       return [
         {
           studentId: student_id,
@@ -148,22 +162,26 @@ export class PointsService {
     if (name === 'homework.released') {
       const { homework_id, student_ids } = payload as { homework_id: string; student_ids: string[] };
       const entries = student_ids.map(async (studentId): Promise<PointEntry[]> => {
-        const mark = await this.#deps.store.releasedMark(homework_id, studentId);
+        const mark = await this.#deps.homework.releasedMark(homework_id, studentId);
         if (!mark) return [];
         const points = homeworkPoints(mark.isLate, mark.finalX100, mark.maxX100);
         return [{ studentId, source: 'homework', sourceId: homework_id, points, effectiveOn: today }];
       });
       return (await Promise.all(entries)).flat();
     }
-    if (name !== 'attendance.saved' && name !== 'attendance.stored') return [];
-    const { class_id, date, period = 0, changed } = payload as unknown as AttendanceSaved;
+    if (name !== 'attendance.stored') return [];
+    const { class_id, date, period, changed } = payload as unknown as AttendanceChanged;
     // AT3: only the day's roll counts.
     if (period !== 0) return [];
-    return changed.map(({ student, new: status }) => ({
-      studentId: student,
+    // As the rows are now: an event that an admin has tried again late must not bring back what a later one has replaced.
+    const studentIds = changed.map(({ student }) => student);
+    const marks = await this.#deps.attendance.marks({ classId: class_id, studentIds, from: date, to: date });
+    const statusOf = new Map(marks.map(({ studentId, status }) => [studentId, status]));
+    return studentIds.map((studentId) => ({
+      studentId,
       source: 'attendance',
       sourceId: sheetId(class_id, date),
-      points: attendancePoints(status),
+      points: attendancePoints(statusOf.get(studentId) ?? null),
       effectiveOn: date,
     }));
   }

@@ -22,7 +22,6 @@ export interface Period {
 
 const MANUAL_MOST = 100;
 const BONUS_POINTS = 20;
-const BONUS_DAYS = 15;
 
 /** Points in PostgreSQL. */
 export class PointsStore {
@@ -86,21 +85,6 @@ export class PointsStore {
     return rows[0].given + Math.abs(points) <= MANUAL_MOST;
   }
 
-  /** What a released mark is; none while it is not released. */
-  async releasedMark(
-    homeworkId: string,
-    studentId: string,
-  ): Promise<{ finalX100: number | null; maxX100: number | null; isLate: boolean } | undefined> {
-    const { rows } = await this.#knex.raw(
-      `SELECT g.final_x100 AS "finalX100", h.max_x100 AS "maxX100", s.is_late AS "isLate"
-       FROM homework_grades g JOIN homework h ON h.id = g.homework_id
-       JOIN homework_submissions s ON s.homework_id = g.homework_id AND s.student_id = g.student_id AND s.status <> 'draft'
-       WHERE g.homework_id = ? AND g.student_id = ? AND g.released_at IS NOT NULL AND g.status = 'graded'`,
-      [homeworkId, studentId],
-    );
-    return rows[0];
-  }
-
   /** Sums of the active students of a class on a date; of some of them when they are named. */
   async totals(
     classId: string,
@@ -121,26 +105,20 @@ export class PointsStore {
   }
 
   /**
-   * DB2: the bonus of a month that is over, for those with 15 marked days and no absence; taken from those who no longer
-   * have it. Doing it again changes nothing.
+   * The bonus of a month that is over, for those who have earned it; taken from all others. Doing it again changes nothing.
    *
    * @param month `YYYY-MM`
    */
-  async awardBonuses(month: string, at: Date): Promise<void> {
-    const from = `${month}-01`;
+  async awardBonuses(month: string, { to }: Period, studentIds: readonly string[], at: Date): Promise<void> {
     await this.#knex.raw(
-      `WITH month AS (SELECT :from::date AS from_on, (:from::date + interval '1 month - 1 day')::date AS to_on),
-       earned AS (
-         SELECT e.student_id FROM attendance_entries e JOIN attendance_sheets s ON s.id = e.sheet_id, month
-         WHERE e.on_date BETWEEN from_on AND to_on AND s.period_no = 0 AND s.status <> 'void'
-         GROUP BY e.student_id HAVING count(*) >= ${BONUS_DAYS} AND count(*) FILTER (WHERE e.status = 'absent') = 0),
+      `WITH earned AS (SELECT unnest(:studentIds::uuid[]) AS student_id),
        lost AS (
-         DELETE FROM point_entries p USING month WHERE p.source = 'bonus' AND p.effective_on = to_on
+         DELETE FROM point_entries p WHERE p.source = 'bonus' AND p.effective_on = :to
            AND NOT EXISTS (SELECT 1 FROM earned WHERE earned.student_id = p.student_id))
        INSERT INTO point_entries (id, student_id, source, source_id, points, effective_on, created_at)
-       SELECT gen_random_uuid(), student_id, 'bonus', md5('bonus:' || :from)::uuid, ${BONUS_POINTS}, to_on, :at FROM earned, month
+       SELECT gen_random_uuid(), student_id, 'bonus', md5('bonus:' || :month || '-01')::uuid, ${BONUS_POINTS}, :to, :at FROM earned
        ON CONFLICT (student_id, source, source_id) DO NOTHING`,
-      { from, at },
+      { month, to, studentIds: [...studentIds], at },
     );
   }
 }

@@ -12,7 +12,7 @@ import type { Files } from '../school/files.ts';
 import type { School } from '../school/school.ts';
 import { type Reach, reaches, reachOf, requireReach } from '../scope.ts';
 import type { Homework } from './homework.entity.ts';
-import { changeEvents } from './homework.events.ts';
+import { changeEvents, submittedEvent } from './homework.events.ts';
 import { movedLateness, requireWindow } from './homework-rules.ts';
 import type { HomeworkStore } from './homework-store.ts';
 import type { HomeworkSubmission } from './homework-submission.entity.ts';
@@ -231,7 +231,7 @@ export class HomeworkService {
       writer.put('homework', homework as unknown as Document, { base: version, ifMatch: version, events }),
       activity.record(caller, activityOf('update', id)),
     ]);
-    if (changes.due_at !== undefined) await this.#moveLateness(homework, old.due_at);
+    if (changes.due_at !== undefined) await this.#moveLateness(caller, homework, old.due_at);
     return writtenView(homework, receipt);
   }
 
@@ -289,8 +289,8 @@ export class HomeworkService {
     return this.#deps.files.requireUsable(actor.userId, 'homework', ids, '/file_ids');
   }
 
-  /** H6: a moved due date changes how late the late ones are. */
-  async #moveLateness(homework: Homework, oldDueAt: string): Promise<void> {
+  /** H6: a moved due date changes how late the late ones are, and whoever counts on that hears of it. */
+  async #moveLateness(caller: Caller, homework: Homework, oldDueAt: string): Promise<void> {
     const { reader } = this.#deps;
     const { items } = await reader.list({
       entity: 'homework_submission',
@@ -301,12 +301,12 @@ export class HomeworkService {
     });
     await Promise.all(
       items.map(({ document }) =>
-        repeatUnlessAsked(undefined, () => this.#moveOne(homework, oldDueAt, String(document.student_id))),
+        repeatUnlessAsked(undefined, () => this.#moveOne(caller, homework, oldDueAt, String(document.student_id))),
       ),
     );
   }
 
-  async #moveOne(homework: Homework, oldDueAt: string, studentId: string): Promise<void> {
+  async #moveOne(caller: Caller, homework: Homework, oldDueAt: string, studentId: string): Promise<void> {
     const { reader, writer } = this.#deps;
     const found = await reader.get('homework_submission', `${homework.id}:${studentId}`);
     if (!found) return;
@@ -317,6 +317,8 @@ export class HomeworkService {
     await writer.put('homework_submission', moved as unknown as Document, {
       base: found.version,
       ifMatch: found.version,
+      // Points follow from whether work is late, and from nothing else that has changed here.
+      events: isLate === submission.is_late ? [] : [submittedEvent(caller, moved)],
     });
   }
 }

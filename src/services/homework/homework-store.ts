@@ -55,6 +55,18 @@ export class HomeworkStore {
     return result.rows.map(({ key }: { key: string }) => key);
   }
 
+  /** What a student's work is worth as far as it is released; undefined while it is not. */
+  async releasedMark(homeworkId: string, studentId: string): Promise<ReleasedMark | undefined> {
+    const result = await this.#knex.raw(
+      `SELECT g.final_x100 AS "finalX100", h.max_x100 AS "maxX100", s.is_late AS "isLate"
+       FROM homework_grades g JOIN homework h ON h.id = g.homework_id
+       JOIN homework_submissions s ON s.homework_id = g.homework_id AND s.student_id = g.student_id AND s.status <> 'draft'
+       WHERE g.homework_id = ? AND g.student_id = ? AND g.released_at IS NOT NULL AND g.status = 'graded'`,
+      [homeworkId, studentId],
+    );
+    return result.rows[0];
+  }
+
   /** Grades of a homework by student; marks that are not released yet are for teachers only (H9). */
   async grades(homeworkId: string): Promise<Map<string, Grade>> {
     const { value } = await this.#cache.get<Grade[]>({
@@ -72,6 +84,12 @@ export class HomeworkStore {
     });
     return new Map(value.map((grade) => [grade.studentId, grade]));
   }
+}
+
+export interface ReleasedMark {
+  finalX100: number | null;
+  maxX100: number | null;
+  isLate: boolean;
 }
 
 export interface Grade {

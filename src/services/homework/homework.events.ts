@@ -36,6 +36,10 @@ export function changeEvents(
   return [stampEvent(caller, { name, aggregateId: id, payload: { ...payload } })];
 }
 
+/**
+ * What is handed in, and whether it is late: told with each revision, and again, of the same revision, when a moved due date has
+ * changed its lateness.
+ */
 export const submittedEvent = (
   caller: Caller,
   { homework_id, student_id, is_late, revision }: HomeworkSubmission,

@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { BufferStalled, FlushFailed } from '../../live/platform-alerts.ts';
-import type { AttendanceSaved } from '../attendance/attendance.events.ts';
+import type { AttendanceChanged } from '../attendance/attendance.events.ts';
 import type { HomeworkChanged } from '../homework/homework.events.ts';
 import type { School } from '../school/school.ts';
 import type { NotificationService } from './notification-service.ts';
@@ -55,7 +55,7 @@ export const createNotificationConsumers = ({
     service: 'dashboard',
     on: ['attendance.saved'],
     async handle({ id, at, payload }) {
-      const { class_id, date, period, changed } = payload as unknown as AttendanceSaved;
+      const { class_id, date, period, changed } = payload as unknown as AttendanceChanged;
       if (period !== 0) return;
       const { absence_notice_delay_min: delay } = await school.settings();
       for (const { student, old, new: status } of changed) {

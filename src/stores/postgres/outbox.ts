@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { DomainEvent } from '../../lib/events.ts';
+import { type DomainEvent, EVENT_VERSION } from '../../lib/events.ts';
 import type { TaskResult, TaskRun } from '../../lib/scheduled-task.ts';
 import { purgeRows } from './purge.ts';
 
@@ -28,6 +28,22 @@ export async function addToOutbox(transaction: Knex.Transaction, events: readonl
     })),
   );
 }
+
+/**
+ * The same for a statement that makes its events itself: CTEs that follow those named, each a table of `name`, `aggregate_id`
+ * and `payload`. All rows of a table must be locked when it has been read to its end: a lock of an aggregate comes last here,
+ * too.
+ */
+export const outboxClauses = (tables: readonly string[]): string => {
+  const rows = tables.map((table, place) => `SELECT ${place} AS place, * FROM ${table}`).join(' UNION ALL ');
+  return `events AS MATERIALIZED (${rows}),
+    locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(${LOCK_SPACE}, aggregate)
+      FROM (SELECT DISTINCT hashtext(aggregate_id) AS aggregate FROM events ORDER BY 1) AS sorted),
+    told AS (INSERT INTO outbox_events (id, name, aggregate_id, payload)
+      SELECT gen_random_uuid(), name, aggregate_id,
+        jsonb_build_object('v', ${EVENT_VERSION}, 'actorId', NULL, 'requestId', NULL, 'payload', payload)
+      FROM events WHERE (SELECT count(*) FROM locked) > 0 ORDER BY aggregate_id, place)`;
+};
 
 /** Consumers know what they have handled for a day; the rest of the week is for people who look into what happened. */
 const KEPT = '7 days';

@@ -1,12 +1,12 @@
 import type { Knex } from 'knex';
 import { classifyPostgresError, reasonOf } from '../../errors/driver-errors.ts';
 import { type EntityDefinition, keyParts, type PostgresSink as PostgresTarget } from '../../lib/entity.ts';
-import { batchStatement, droppedStatement, refusalStatement } from './postgres-statement.ts';
+import { batchStatement, droppedStatement, olderStatement } from './postgres-statement.ts';
 import type { BatchOutcome, Sink, StoreWrite } from './sink.ts';
 
 interface StatementResult {
   rowCount: number | null;
-  rows: { written?: number; refused?: { write_key: string; code: string }[] }[];
+  rows: { written?: number; members?: number; refused?: { write_key: string; code: string }[] }[];
 }
 
 /** No batch takes this long; a connection whose peer has gone in silence would hold one for a quarter of an hour. */
@@ -50,9 +50,11 @@ export class PostgresSink implements Sink {
     entity: EntityDefinition,
     writes: readonly StoreWrite[],
     outcome: BatchOutcome,
-    isRepeated = false,
+    { isRepeated = false, races = 0 } = {},
   ): Promise<void> {
     if (writes.length === 0) return;
+    if (races > MOST_RACES)
+      throw Object.assign(new Error('rows change whenever they are written'), { code: SERIALIZATION_FAILURE });
     const { sql, bindings, unreadable } = batchStatement(entity, writes);
     if (unreadable.length > 0) {
       outcome.rejected.push(...unreadable);
@@ -63,48 +65,68 @@ export class PostgresSink implements Sink {
         outcome,
       );
     }
+    let raced: ReadonlySet<string>;
     try {
       outcome.statements++;
       const result = (await this.#knex.raw(sql, bindings).timeout(this.#timeoutMs)) as unknown as StatementResult;
-      const refused = await this.#refusedBy(entity, writes, result, outcome);
-      this.#record(entity, writes, result, refused, outcome);
-      outcome.dropped.push(...(await this.#droppedBy(entity, writes, result, outcome)));
+      const left = await this.#leftBy(entity, writes, result, outcome);
+      raced = left.raced;
+      const settled = writes.filter(({ key }) => !left.raced.has(key));
+      this.#record(entity, settled, result, left.refused, outcome);
+      outcome.dropped.push(...(await this.#droppedBy(entity, settled, result, outcome)));
     } catch (error) {
       if (classifyPostgresError(error) !== 'permanent') throw error;
       if (writes.length === 1) {
         // The row itself may have been inserted a moment ago by another batch: ON CONFLICT looks at one index only, the
         // others refuse it. It is there now, so a second attempt finds it, or the value really is another row's.
         if ((error as { code?: string }).code === UNIQUE_VIOLATION && !isRepeated)
-          return this.#writeSome(entity, writes, outcome, true);
+          return this.#writeSome(entity, writes, outcome, { isRepeated: true, races });
         outcome.rejected.push({ key: writes[0]!.key, reason: reasonOf(error) });
         return;
       }
       const half = Math.ceil(writes.length / 2);
       await this.#writeSome(entity, writes.slice(0, half), outcome);
       await this.#writeSome(entity, writes.slice(half), outcome);
+      return;
     }
+    await this.#writeSome(
+      entity,
+      writes.filter(({ key }) => raced.has(key)),
+      outcome,
+      { races: races + 1 },
+    );
   }
 
-  /** Keys that a rule refused, with its code: from the statement's own answer, or asked when rows are missing in it. */
-  async #refusedBy(
+  /**
+   * What the statement has left as it was though its write is newer: keys that a rule refused, with its code, and those that
+   * changed while they were written. From the statement's own answer, or asked when rows are missing in it.
+   */
+  async #leftBy(
     entity: EntityDefinition,
     writes: readonly StoreWrite[],
     result: StatementResult,
     outcome: BatchOutcome,
-  ): Promise<Map<string, string>> {
+  ): Promise<{ refused: ReadonlyMap<string, string>; raced: ReadonlySet<string> }> {
     const [row] = result.rows;
-    if (row?.refused) return new Map(row.refused.map(({ write_key, code }) => [write_key, code]));
-    const question =
-      (row?.written ?? result.rowCount ?? 0) < writes.length ? refusalStatement(entity, writes) : undefined;
-    if (!question) return new Map();
-    outcome.statements++;
-    const { rows } = (await this.#knex.raw(question.sql, question.bindings).timeout(this.#timeoutMs)) as {
-      rows: { write_key: string; code: string | null }[];
-    };
-    // Refused a moment ago and not any more: the batch is tried again.
-    if (rows.some(({ code }) => code === null))
-      throw Object.assign(new Error('rows changed while they were written'), { code: SERIALIZATION_FAILURE });
-    return new Map(rows.map(({ write_key, code }) => [write_key, code!]));
+    const refused = new Map((row?.refused ?? []).map(({ write_key, code }) => [write_key, code]));
+    const raced = new Set<string>();
+    const tried = writes.filter(({ key }) => !refused.has(key));
+    const isWhole =
+      row?.members === undefined
+        ? (row?.written ?? result.rowCount ?? 0) >= tried.length
+        : row.members >= tried.reduce((sum, { fields }) => sum + fields.length, 0);
+    const question = isWhole ? undefined : olderStatement(entity, tried);
+    if (question) {
+      outcome.statements++;
+      const { rows } = (await this.#knex.raw(question.sql, question.bindings).timeout(this.#timeoutMs)) as {
+        rows: { write_key: string; code: string | null }[];
+      };
+      for (const { write_key, code } of rows) {
+        if (code === null) raced.add(write_key);
+        else refused.set(write_key, code);
+      }
+    }
+    return { refused, raced };
   }
 
   /** Keys that the entity's drop rule left out; asked when rows are missing in the statement's answer. */
@@ -145,6 +167,8 @@ export class PostgresSink implements Sink {
   }
 }
 
+const UNIQUE_VIOLATION = '23505';
 /** SQLSTATE of a lost race: BullMQ repeats the batch. */
 const SERIALIZATION_FAILURE = '40001';
-const UNIQUE_VIOLATION = '23505';
+/** Each time another batch was quicker with an older version, of which there are only so many: nobody loses so often. */
+const MOST_RACES = 50;
