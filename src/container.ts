@@ -30,6 +30,7 @@ import { Tokens } from './services/auth/tokens.ts';
 import type { Dashboard } from './services/dashboard/index.ts';
 import type { NotificationService } from './services/notifications/notification-service.ts';
 import { createServices, entities } from './services/registry.ts';
+import type { Departures } from './services/school/departures.ts';
 import { School } from './services/school/school.ts';
 import { OpenStreams } from './services/stream/open-streams.ts';
 import { createMailer } from './stores/mail/mailer.ts';
@@ -63,6 +64,8 @@ export interface Container {
   /** All there are, whatever SERVICES says. */
   tasks: readonly ScheduledTask[];
   notifications: NotificationService;
+  /** Where services say what they have to do with students who leave. */
+  departures: Departures;
   knex: Knex;
   /** Server-sent events of this process; they end first when it stops. */
   streams: OpenStreams;
@@ -203,6 +206,7 @@ export function createContainer({
     tasks: services.tasks,
     notifications: services.notifications,
     dashboard: services.dashboard,
+    departures: services.departures,
     schoolTimezone: () => school.timezone(),
     knex,
     streams,

@@ -7,13 +7,14 @@ import { afterAll, beforeAll } from 'vitest';
 import { requestSync } from '../../queues/request-sync.ts';
 import type { SyncRun } from '../../queues/sync-runs.ts';
 import { runSeed } from '../../seeds/run.ts';
-import { loadConfig } from '../../src/config/index.ts';
+import { type Config, loadConfig } from '../../src/config/index.ts';
 import { type Container, createContainer } from '../../src/container.ts';
 import { startEngine } from '../../src/engine.ts';
 import { startEventWorkers } from '../../src/event-workers.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import type { EventConsumer } from '../../src/lib/events.ts';
 import type { Logger } from '../../src/lib/logger.ts';
+import { hashPassword } from '../../src/services/auth/passwords.ts';
 import { migrate } from '../../src/stores/postgres/migrate.ts';
 import { startSyncWorkers } from '../../src/sync-workers.ts';
 import { ApiDescription, type ApiDocument } from './api-description.ts';
@@ -82,6 +83,8 @@ export class SchoolHarness {
   readonly log = createTestLog();
   readonly prefix = `t${randomBytes(5).toString('hex')}`;
   container!: Container;
+  /** For a further process of the same school. */
+  config!: Config;
   knexUrl = '';
   baseUrl = '';
   /** Every answer of `as` is held against it. */
@@ -93,11 +96,20 @@ export class SchoolHarness {
   readonly #tokens = new Map<string, { token: string; atMs: number }>();
   readonly #env: Record<string, string>;
   readonly #consumers: readonly EventConsumer[];
+  readonly #fill: ((databaseUrl: string) => Promise<void>) | undefined;
 
-  /** @param consumers of the test's own, beside those of the services */
-  constructor(env: Record<string, string> = {}, consumers: readonly EventConsumer[] = []) {
+  /**
+   * @param consumers of the test's own, beside those of the services
+   * @param fill makes the content of an empty database, in place of the demo school
+   */
+  constructor(
+    env: Record<string, string> = {},
+    consumers: readonly EventConsumer[] = [],
+    fill?: (databaseUrl: string) => Promise<void>,
+  ) {
     this.#env = env;
     this.#consumers = consumers;
+    this.#fill = fill;
   }
 
   get engine() {
@@ -106,13 +118,14 @@ export class SchoolHarness {
 
   async open(): Promise<void> {
     const url = new URL(process.env.DATABASE_URL!);
-    await ensureTemplate();
-    await execute(url.href, `CREATE DATABASE ${this.prefix} TEMPLATE ${TEMPLATE}`);
+    if (!this.#fill) await ensureTemplate();
+    await execute(url.href, `CREATE DATABASE ${this.prefix}${this.#fill ? '' : ` TEMPLATE ${TEMPLATE}`}`);
     url.pathname = `/${this.prefix}`;
+    await this.#fill?.(url.href);
     this.knexUrl = url.href;
     const mongo = new URL(process.env.MONGO_URL!);
     mongo.pathname = `/${this.prefix}`;
-    const config = loadConfig({
+    this.config = loadConfig({
       NODE_ENV: 'test',
       DATABASE_URL: url.href,
       REDIS_URL: process.env.REDIS_URL,
@@ -122,6 +135,7 @@ export class SchoolHarness {
       JWT_KEYS: `test:${Buffer.alloc(32, 7).toString('base64')}`,
       ...this.#env,
     });
+    const { config } = this;
     this.container = createContainer({ config, log: this.log, role: 'web', clock: this.clock });
     this.#worker = createContainer({ config, log: this.log, role: 'worker', clock: this.clock });
     await startEngine(this.container.engine, this.log);
@@ -248,6 +262,28 @@ async function execute(url: string, sql: string, values: unknown[] = []): Promis
 /** Opens a school for a test file and closes it afterwards. */
 export function useSchool(env: Record<string, string> = {}, consumers: readonly EventConsumer[] = []): SchoolHarness {
   const school = new SchoolHarness(env, consumers);
+  beforeAll(() => school.open());
+  afterAll(() => school.close());
+  return school;
+}
+
+/** Opens a school where nothing is set up yet: its own row, and the login `admin` of somebody without any person behind it. */
+export function useEmptySchool(env: Record<string, string> = {}): SchoolHarness {
+  const school = new SchoolHarness(env, [], async (databaseUrl) => {
+    await migrate(databaseUrl);
+    await execute(
+      databaseUrl,
+      `INSERT INTO schools (id, code, name, timezone, currency, school_weekdays, locale)
+       VALUES (gen_random_uuid(), 'NEW', 'New School', 'Asia/Kolkata', 'INR', '{1,2,3,4,5,6}', 'en-IN')`,
+    );
+    await execute(
+      databaseUrl,
+      `WITH admin AS (INSERT INTO users (id, login, status, password_hash, created_at, updated_at)
+         VALUES (gen_random_uuid(), 'admin', 'active', $1, now(), now()) RETURNING id)
+       INSERT INTO user_roles (user_id, role, granted_by, granted_at) SELECT id, 'admin', id, now() FROM admin`,
+      [await hashPassword(DEMO_PASSWORD)],
+    );
+  });
   beforeAll(() => school.open());
   afterAll(() => school.close());
   return school;

@@ -6,6 +6,7 @@ import type { RequestContext } from './route.ts';
 export type EventName =
   | 'auth.user.changed'
   | 'auth.user.suspended'
+  | 'auth.user.invited'
   | 'school.enrollment.changed'
   | 'school.assignment.changed'
   | 'homework.published'

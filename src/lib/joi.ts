@@ -84,8 +84,8 @@ export const phone = Joi.string()
   .pattern(/^\+?[0-9 ()-]{4,32}$/, 'phone number')
   .max(32);
 
-/** Any domain: a school's own may be known to nobody else. */
-export const email = Joi.string().email({ tlds: false }).max(254);
+/** Any domain: a school's own may be known to nobody else. ASCII only: capitals mean the same to every database. */
+export const email = Joi.string().trim().email({ tlds: false, allowUnicode: false }).max(254);
 
 /** A line of text: a name, a title. Neither empty nor only blanks. */
 export const line = (limit: number): Joi.StringSchema =>

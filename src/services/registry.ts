@@ -38,6 +38,7 @@ import { createPlatformTasks } from './platform.tasks.ts';
 import { profileEntity } from './profile/profile.entity.ts';
 import { createProfileRoutes } from './profile/profile.routes.ts';
 import { ProfileService } from './profile/profile-service.ts';
+import { Departures } from './school/departures.ts';
 import { Files } from './school/files.ts';
 import { createSchoolCore, type SchoolCoreDeps } from './school/school-core.ts';
 import type { OpenStreams } from './stream/open-streams.ts';
@@ -58,11 +59,9 @@ export const entities: readonly EntityDefinition[] = [
 ];
 
 export type ServiceDeps = Omit<AccountDeps, 'writes'> &
-  Pick<SchoolCoreDeps, 'objects' | 'clock'> & {
+  Pick<SchoolCoreDeps, 'objects'> & {
     db: Db;
     streams: OpenStreams;
-    /** Secrets that sign tokens, the newest first. */
-    secrets: readonly Uint8Array[];
   };
 
 export interface Services {
@@ -75,6 +74,7 @@ export interface Services {
   dashboard: Dashboard;
   /** Which rows scopes reach. */
   rowScopes: RowScopes;
+  departures: Departures;
 }
 
 /** Builds the services and gathers their routes, what they do about events, by the clock, and for jobs. */
@@ -102,7 +102,7 @@ export function createServices(deps: ServiceDeps): Services {
   const sheets = new SheetService({ buffer, writer, reader, school, activity });
   const attendanceStore = new AttendanceStore(knex);
   const marks = new AttendanceMarks({ buffer, cache, store: attendanceStore });
-  const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files });
+  const profiles = new ProfileService({ buffer, writer, cache, store: authStore, activity, files, school });
 
   const accounts = createAccounts({ ...deps, writes });
   const calendar = createCalendar({
@@ -115,8 +115,11 @@ export function createServices(deps: ServiceDeps): Services {
     secrets,
     rowScopes,
   });
+  const departures = new Departures(deps.log);
   const core = createSchoolCore({
     ...deps,
+    users: accounts.users,
+    departures,
     files,
     days: calendar.days,
     readers: {
@@ -161,7 +164,14 @@ export function createServices(deps: ServiceDeps): Services {
       ...announcements.routes,
       ...createStreamRoutes({ streams, rowScopes }),
     ],
-    consumers: [...told.consumers, ...announcements.consumers, ...dashboard.consumers, ...calendar.consumers],
+    consumers: [
+      ...accounts.consumers,
+      ...core.consumers,
+      ...told.consumers,
+      ...announcements.consumers,
+      ...dashboard.consumers,
+      ...calendar.consumers,
+    ],
     tasks: [
       ...createPlatformTasks({ knex, activity }),
       createStallCheck({ engine, school, prepare: () => told.admins().catch(() => {}) }),
@@ -173,6 +183,7 @@ export function createServices(deps: ServiceDeps): Services {
     ],
     dashboard,
     rowScopes,
+    departures,
     jobs: { runImport: core.runImport },
     notifications: told.notifications,
   };

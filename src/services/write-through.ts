@@ -28,6 +28,11 @@ export interface RunOptions<T = unknown> {
   settle?: (result: T) => Promise<void>;
 }
 
+/** Runs changes as `run` does, and keeps nothing of them. */
+export interface Rehearsal {
+  run<T>(change: (change: Change) => Promise<T>, uniques?: UniquePointers): Promise<T>;
+}
+
 /** Which field of the request a unique constraint of the database is about: constraint name → JSON pointer. */
 export type UniquePointers = Readonly<Record<string, string>>;
 
@@ -95,6 +100,28 @@ export class WriteThrough {
     await settle?.(result);
     if (events.length > 0) await this.#onEvents?.(events);
     return result;
+  }
+
+  /**
+   * Tries changes one after the other: each sees those before it and throws what it would throw, then all are taken back. Nothing
+   * is stored, told or noted. Rows that they touch are locked until then, so a rehearsal is short.
+   */
+  async rehearse<T>(changes: (rehearsal: Rehearsal) => Promise<T>): Promise<T> {
+    const transaction = await this.#knex.transaction();
+    try {
+      return await changes({
+        run: async (change, uniques = {}) => {
+          try {
+            // A savepoint: what throws takes only itself back.
+            return await transaction.transaction((knex) => change({ knex, emit: () => {}, record: () => {} }));
+          } catch (error) {
+            throw takenError(error, uniques) ?? error;
+          }
+        },
+      });
+    } finally {
+      await transaction.rollback();
+    }
   }
 }
 

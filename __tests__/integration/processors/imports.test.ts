@@ -3,6 +3,7 @@ import { Queue, Worker } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createImportProcessor } from '../../../processors/imports.processor.ts';
 import { type ImportData, type ImportResult, importOptions } from '../../../queues/imports.queue.ts';
+import { createPostgres } from '../../../src/stores/postgres/connect.ts';
 import { until } from '../../support/until.ts';
 
 const prefix = `t${randomBytes(5).toString('hex')}`;
@@ -50,5 +51,28 @@ describe('a worker that stops during an import', () => {
     await until('the job ends', async () => ((await (await job())!.getState()) === 'completed' ? true : undefined));
     expect((await job())!.returnvalue).toEqual(done);
     await worker.close();
+  });
+
+  it('waits for a database that is away, however long: no attempt is used up, and it goes on where it was', async () => {
+    // Nobody listens at port 1: what pg says of a server that is down.
+    const away = createPostgres({ url: 'postgres://nobody@127.0.0.1:1/none' });
+    let runs = 0;
+    const runImport = async (): Promise<ImportResult> => {
+      if (++runs <= importOptions.attempts + 1) await away.raw('SELECT 1');
+      return done;
+    };
+    const worker = new Worker(
+      'imports',
+      createImportProcessor({ runImport }, () => false, 1),
+      { connection, prefix },
+    );
+    const { id } = await queue.add('users', data, { ...importOptions, jobId: 'two' });
+    await until('the job ends', async () =>
+      (await (await queue.getJob(id!))!.getState()) === 'completed' ? true : undefined,
+    );
+    expect(runs).toBe(importOptions.attempts + 2);
+    expect((await queue.getJob(id!))!.attemptsMade).toBeLessThanOrEqual(1);
+    await worker.close();
+    await away.destroy();
   });
 });

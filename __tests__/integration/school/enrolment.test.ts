@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { BadStateError } from '../../../src/errors/catalogue.ts';
 import { enrolmentAnswer, leavingView } from '../../../src/services/school/student-schemas.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { expectShape } from '../../support/shape.ts';
@@ -177,11 +178,10 @@ describe('leaving', () => {
     const answer = await leave(id, '2025-09-09');
     expect(answer.status).toBe(200);
     expectShape(leavingView, answer.body.data);
-    expect(answer.body.data).toMatchObject({ status: 'left', left_on: '2025-09-09', open_items: {} });
+    expect(answer.body.data).toMatchObject({ status: 'left', left_on: '2025-09-09', open_items: [] });
     expect(await intervals(id)).toEqual([[from, '2025-04-01', '2025-09-09']]);
     expect(await isIn(id, from, '2025-09-09')).toBe(true);
     expect(await isIn(id, from, '2025-09-10')).toBe(false);
-    // Transport ends by this event.
     const events = await school.rows('SELECT payload FROM outbox_events WHERE aggregate_id = $1 ORDER BY seq', [id]);
     expect(events.at(-1)).toMatchObject({ payload: { payload: { student_id: id, from, to: null, on: '2025-09-10' } } });
     expect((await leave(id, '2025-09-10')).body.code).toBe('BAD_STATE');
@@ -210,5 +210,57 @@ describe('leaving', () => {
     school.clock.set('2025-09-11T08:30:00+05:30');
     expect(await see()).toBe(404);
     expect((await parent('GET', '/students')).body.data.map((s: { id: string }) => s.id)).not.toContain(row!.id);
+  });
+
+  it('A6: ends what other services give the student in the same transaction, and lists what they know to be open', async () => {
+    const { departures } = school.container;
+    await school.rows('CREATE TABLE riders (student_id uuid PRIMARY KEY, ends_on date)');
+    departures.register({
+      name: 'transport',
+      async onLeave(knex, studentId, leftOn) {
+        await knex.raw('UPDATE riders SET ends_on = ? WHERE student_id = ?', [leftOn, studentId]);
+      },
+    });
+    const due = { id: 'INV-7', label: 'Invoice INV-7', due_on: '2025-10-01', amount_minor: 125_000 };
+    const loan = { id: 'B-3', label: 'Atlas', due_on: null, amount_minor: null };
+    departures.register({ name: 'fee', obligationsOf: async () => [{ kind: 'due', ...due }] });
+    let isAway = false;
+    departures.register({
+      name: 'inventory',
+      async obligationsOf(studentId) {
+        if (isAway) throw new Error('away');
+        const [row] = await school.rows('SELECT status FROM students WHERE id = $1', [studentId]);
+        return row!.status === 'left' ? [{ kind: 'loan', ...loan }] : [];
+      },
+    });
+    const [first, second, kept] = [await member(), await member(), await member()];
+    for (const id of [first, second, kept]) await school.rows('INSERT INTO riders VALUES ($1)', [id]);
+    const answer = await leave(first, '2025-09-09');
+    expect(answer.body.data.open_items).toEqual([
+      { kind: 'due', ...due },
+      { kind: 'loan', ...loan },
+    ]);
+    // Who cannot be asked keeps nobody at school.
+    isAway = true;
+    const degraded = await leave(second, '2025-09-09');
+    expect(degraded).toMatchObject({
+      status: 200,
+      body: { data: { open_items: [{ id: 'INV-7' }] }, meta: { degraded: ['inventory'] } },
+    });
+    // Who cannot end what it gives does: nothing of the leaving stays.
+    departures.register({
+      name: 'hostel',
+      onLeave: async () => {
+        throw new BadStateError('the room is not handed over');
+      },
+    });
+    expect(await leave(kept, '2025-09-09')).toMatchObject({ status: 409, body: { code: 'BAD_STATE' } });
+    expect(await intervals(kept)).toEqual([[from, '2025-04-01', null]]);
+    expect(
+      await school.rows('SELECT ends_on::text FROM riders WHERE student_id = ANY($1) ORDER BY student_id', [
+        [first, second, kept],
+      ]),
+    ).toEqual([{ ends_on: '2025-09-09' }, { ends_on: '2025-09-09' }, { ends_on: null }]);
+    expect((await admin('GET', `/students/${kept}`)).body.data.status).toBe('active');
   });
 });

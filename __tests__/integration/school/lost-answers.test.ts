@@ -1,12 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Call, useSchool } from '../../support/harness.ts';
+import { useMailFolder } from '../../support/mails.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'schools24-lost-'));
-afterAll(() => rmSync(folder, { recursive: true }));
-const school = useSchool({ DATA_DIR: folder });
+const mails = useMailFolder();
+const school = useSchool({ DATA_DIR: mails.dataDir });
 let admin: Call;
 let adminId: string;
 
@@ -24,6 +21,40 @@ async function loseAnswer(key: string): Promise<void> {
 }
 
 const student = { admission_no: 'L-1', full_name: 'Lost Answer', birth_on: '2013-05-01', admitted_on: '2025-04-01' };
+
+describe('POST /users that is repeated because its answer was lost', () => {
+  it.each([
+    [
+      'staff',
+      async () => ({ staff: { employee_no: 'L1', full_name: 'A', designation: 'x', joined_on: '2025-06-01' } }),
+    ],
+    [
+      'student',
+      async () => {
+        const { body } = await admin('POST', '/students', { body: { ...student, admission_no: 'L-0' } });
+        return { student: { id: body.data.id } };
+      },
+    ],
+  ])('makes one account of a %s, and sends the same link again', async (kind, person) => {
+    const email = `${kind}@lost.example`;
+    const role = kind === 'staff' ? 'driver' : kind;
+    const body = { login: `lost.${kind}`, email, roles: [role], person: await person() };
+    const headers = { 'idempotency-key': `lost-${kind}` };
+    const first = await admin('POST', '/users', { body, headers });
+    expect(first.status).toBe(201);
+    const token = await mails.token(email);
+    await loseAnswer(headers['idempotency-key']);
+    const again = await admin('POST', '/users', { body, headers });
+    expect(again).toMatchObject({ status: 201, body: { data: { id: first.body.data.id, invite: { is_sent: true } } } });
+    expect([mails.to(email).length, await mails.token(email)]).toEqual([1, token]);
+    const reset = { body: { token, new_password: 'k7vQ2mZp4x' } };
+    expect((await school.as(undefined)('POST', '/auth/password/reset', reset)).status).toBe(204);
+    // Accepted meanwhile, there is nobody to invite.
+    await loseAnswer(headers['idempotency-key']);
+    const late = await admin('POST', '/users', { body, headers });
+    expect(late).toMatchObject({ status: 201, body: { data: { status: 'active', invite: null } } });
+  });
+});
 
 describe('a request that is repeated because its answer was lost', () => {
   it.each([

@@ -246,6 +246,38 @@ describe('a substitution', () => {
     expect((await roll('2025-09-12')).status).toBe(202);
   });
 
+  it('is shown to the substitute beside what they teach: today and later, a class and date once', async () => {
+    school.clock.set('2025-09-10T08:40:00+05:30');
+    const rows = await subjectsOf(classes[2]!);
+    const [staff] = await school.rows(
+      `SELECT s.id FROM staff s JOIN users u ON u.id = s.user_id WHERE u.login = 'driver01'`,
+    );
+    const substitute = school.as('driver01');
+    const shown = async () => (await substitute('GET', '/auth/me')).body.data.scopes;
+    expect((await shown()).substitutions).toEqual([]);
+    const absent = [...new Set(rows.map(({ staff_id }) => staff_id))];
+    const { name } = (await admin('GET', `/classes/${classes[2]}`)).body.data;
+    for (const [on_date, absent_staff_id] of [
+      ['2025-09-12', absent[0]],
+      ['2025-09-10', absent[0]],
+      ['2025-09-10', absent[1]],
+    ]) {
+      const body = { on_date, absent_staff_id, staff_id: staff!.id };
+      expect((await admin('POST', `/classes/${classes[2]}/substitutions`, { body })).status).toBe(201);
+    }
+    school.clock.set('2025-09-10T08:40:02+05:30');
+    const [today, friday] = ['2025-09-10', '2025-09-12'].map((on_date) => ({
+      class: { id: classes[2], name },
+      on_date,
+    }));
+    expect(await shown()).toMatchObject({ substitutions: [today, friday], class_subjects: [], homerooms: [] });
+    school.clock.set('2025-09-10T08:50:00+05:30');
+    await shown(); // the login is kept now
+    school.clock.set('2025-09-11T00:00:30+05:30');
+    expect((await shown()).substitutions).toEqual([friday]);
+    school.clock.set('2025-09-10T08:30:00+05:30');
+  });
+
   it('is granted once, for days to come, for somebody who works there', async () => {
     school.clock.set('2025-09-10T08:30:00+05:30');
     const rows = await subjectsOf(classes[1]!);

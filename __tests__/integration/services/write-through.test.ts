@@ -113,3 +113,38 @@ describe('a write-through change of a repeatable request', () => {
     expect(await subjectsWith('ONCE7')).toHaveLength(1);
   });
 });
+
+describe('a rehearsal', () => {
+  it('does what the real thing would, each change seeing those before it, and keeps nothing', async () => {
+    const added = await writes.rehearse(async (rehearsal) => {
+      const first = await rehearsal.run(addSubject('WR1'), UNIQUES);
+      // A change that throws takes back itself alone, and in the words of a real one.
+      await expect(rehearsal.run(addSubject('WR1'), UNIQUES)).rejects.toMatchObject({
+        code: 'TAKEN',
+        errors: [{ pointer: '/code' }],
+      });
+      const second = await rehearsal.run(addSubject('WR2'), UNIQUES);
+      const seen = await rehearsal.run(({ knex: transaction }) =>
+        transaction('subjects').where('code', 'like', 'WR%').orderBy('code').pluck('code'),
+      );
+      expect(seen).toEqual(['WR1', 'WR2']);
+      return [first, second];
+    });
+    for (const { id, code } of added) {
+      expect(await subjectsWith(code)).toEqual([]);
+      expect(await eventsOf(id)).toEqual([]);
+      expect((await school.as('admin')('GET', `/activity-logs?entity=${id}`)).body.data).toEqual([]);
+    }
+  });
+
+  it('keeps nothing when it breaks, and gives its connection back', async () => {
+    for (let round = 0; round < 6; round++) {
+      const broken = writes.rehearse(async (rehearsal) => {
+        await rehearsal.run(addSubject('WR3'));
+        throw new Error('worker stops');
+      });
+      await expect(broken).rejects.toThrow('worker stops');
+    }
+    expect(await subjectsWith('WR3')).toEqual([]);
+  });
+});

@@ -1,6 +1,6 @@
 import { newId } from '../../lib/ids.ts';
 import type { Mailer } from '../../stores/mail/mailer.ts';
-import type { TokenKind } from './account-tokens.ts';
+import type { IssuedToken, TokenKind } from './account-tokens.ts';
 
 const TEXTS: Record<TokenKind, { subject: string; lines: (login: string) => string[] }> = {
   invite: {
@@ -24,10 +24,10 @@ export class AccountMails {
     this.#appUrl = appUrl.replace(/\/$/, '');
   }
 
-  /** Sends a link that sets a password once. */
+  /** Sends a link that sets a password once. Sent again, it is the same mail. */
   async sendLink(
     kind: TokenKind,
-    { email, login, token, expiresAt }: { email: string; login: string; token: string; expiresAt: Date },
+    { email, login, id, token, expiresAt }: { email: string; login: string } & IssuedToken,
   ): Promise<void> {
     const { subject, lines } = TEXTS[kind];
     const text = [
@@ -40,7 +40,7 @@ export class AccountMails {
       'If you do not expect this mail, ignore it: nothing changes without the link.',
       '',
     ].join('\n');
-    await this.#mailer.send({ id: newId(), to: email, subject, text });
+    await this.#mailer.send({ id, to: email, subject, text });
   }
 
   /** Tells the address that a login no longer has: whoever changed it may not be its owner. */

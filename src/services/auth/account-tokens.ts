@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { TaskResult, TaskRun } from '../../lib/scheduled-task.ts';
 import { purgeRows } from '../../stores/postgres/purge.ts';
@@ -6,6 +6,8 @@ import { purgeRows } from '../../stores/postgres/purge.ts';
 export type TokenKind = 'invite' | 'reset';
 
 export interface IssuedToken {
+  /** Of its row, and of the mail that brings it. */
+  id: string;
   /** For the user's eyes only. */
   token: string;
   expiresAt: Date;
@@ -17,7 +19,7 @@ export interface TokenOwner {
   login: string;
 }
 
-const TOKEN_BYTES = 32;
+const KEY_BYTES = 32;
 const HOUR_MS = 3_600_000;
 const LIFE_MS: Record<TokenKind, number> = { invite: 7 * 24 * HOUR_MS, reset: HOUR_MS };
 /** Tokens that are of no use any more stay for a while: somebody may ask what was sent. */
@@ -25,34 +27,46 @@ const KEPT_MS = 30 * 24 * HOUR_MS;
 /** Links one user gets in an hour: more would only fill a mailbox. */
 const MOST_AN_HOUR = 5;
 
-/** The token is random, so that a plain hash of it cannot be turned around. */
+/** A token cannot be guessed, so that a plain hash of it cannot be turned around. */
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
-/** Tokens that set a password once, sent by mail; the database has their hashes only. */
+/**
+ * Tokens that set a password once, sent by mail; the database has their hashes only. A token is a keyed hash of its id: who
+ * asks again under the same id, because the first mail may not have gone out, gets the same one.
+ */
 export class AccountTokens {
   readonly #knex: Knex;
+  readonly #key: Buffer;
 
-  constructor(knex: Knex) {
+  /** @param secret the newest one of those that sign tokens */
+  constructor({ knex, secret }: { knex: Knex; secret: Uint8Array }) {
     this.#knex = knex;
+    // A key of its own: what signs one kind of token must not vouch for another.
+    this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'account token', KEY_BYTES));
   }
 
-  /** @returns undefined when the user got enough of them in the last hour */
+  /**
+   * @param id of a request or an event that nobody outside can choose
+   * @returns undefined when the user got enough of them in the last hour, or has used this one
+   */
   async issue(
     knex: Knex.Transaction,
     { id, userId, kind, now }: { id: string; userId: string; kind: TokenKind; now: Date },
   ): Promise<IssuedToken | undefined> {
-    const token = randomBytes(TOKEN_BYTES).toString('base64url');
+    const token = createHmac('sha256', this.#key).update(id).digest('base64url');
     const expiresAt = new Date(now.getTime() + LIFE_MS[kind]);
     // One after the other for one user: several at once would count too few.
     await knex.raw('SELECT id FROM users WHERE id = ? FOR NO KEY UPDATE', [userId]);
     const result = await knex.raw(
       `INSERT INTO auth_tokens (id, user_id, kind, token_hash, expires_at, created_at)
        SELECT :id, :userId, :kind, :hash, :expiresAt, :now
-       WHERE (SELECT count(*) FROM auth_tokens WHERE user_id = :userId AND created_at > :since) < ${MOST_AN_HOUR}
-       RETURNING id`,
+       WHERE (SELECT count(*) FROM auth_tokens WHERE user_id = :userId AND created_at > :since AND id <> :id) < ${MOST_AN_HOUR}
+       ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash WHERE auth_tokens.used_at IS NULL
+       RETURNING expires_at AS "expiresAt"`,
       { id, userId, kind, hash: hashOf(token), expiresAt, now, since: new Date(now.getTime() - HOUR_MS) },
     );
-    return result.rows.length > 0 ? { token, expiresAt } : undefined;
+    const [row] = result.rows as { expiresAt: string }[];
+    return row && { id, token, expiresAt: new Date(row.expiresAt) };
   }
 
   /** Whose token it is, while it is good. */

@@ -163,11 +163,11 @@ export class AuthStore {
          WHERE st.user_id = ? ORDER BY c.grade, c.section`,
         [userId],
       ),
-      // Those to come, too: a login that is kept over midnight has tomorrow's.
+      // Those to come, too: a login that is kept over midnight has tomorrow's. Who stands in for two in a class has it once.
       this.#knex.raw(
-        `SELECT t.class_id AS "classId", c.name AS "className", t.on_date AS "onDate"
+        `SELECT c.id AS "classId", c.name AS "className", t.on_date AS "onDate"
          FROM teacher_substitutions t JOIN staff st ON st.id = t.staff_id JOIN classes c ON c.id = t.class_id
-         WHERE st.user_id = :userId AND t.on_date >= :on ORDER BY t.on_date, c.grade, c.section`,
+         WHERE st.user_id = :userId AND t.on_date >= :on GROUP BY c.id, t.on_date ORDER BY t.on_date, c.grade, c.section`,
         { userId, on },
       ),
       this.#knex.raw(

@@ -1,7 +1,7 @@
 import type Joi from 'joi';
 import type { RowError } from '../../../queues/imports.queue.ts';
 import { AppError, type FieldError } from '../../errors/app-error.ts';
-import type { Caller } from '../write-through.ts';
+import type { Caller, Rehearsal } from '../write-through.ts';
 import type { TableColumn, TableRow } from './csv-table.ts';
 
 /** A row that is fit by itself, under the id that its line gets in this import. */
@@ -11,22 +11,29 @@ export interface ReadRow<Input> {
   input: Input;
 }
 
-/** How rows of one kind become rows of the school. */
-export interface ImportRows<Input = unknown> {
+/** How rows of one kind become rows of the school: by the service that makes one of them for a request, too. */
+export interface ImportRows<Input = unknown, Context = unknown> {
   columns: readonly TableColumn[];
-  /** @returns what the row says, or what is wrong with it */
-  read(row: TableRow, context: unknown): { input: Input } | { errors: RowError[] };
+  /** Columns by the JSON pointer that the same field has in a request. */
+  columnOf: ColumnOf;
   /** What `read` needs to know of the school. */
-  prepare(): Promise<unknown>;
-  /** Ids of those that an earlier attempt of the same import has stored. */
-  stored(rows: readonly ReadRow<Input>[]): Promise<ReadonlySet<string>>;
-  /** What the school would refuse, without storing anything. */
-  check(rows: readonly ReadRow<Input>[]): Promise<RowError[]>;
-  /** @throws AppError for what the school refuses */
+  prepare(table: readonly TableRow[]): Promise<Context>;
+  /** @returns what the row says, or what is wrong with it */
+  read(row: TableRow, context: Context): { input: Input } | { errors: RowError[] };
+  /** Values that no two rows of a file may share, by their column. */
+  uniques: Readonly<Record<string, (input: Input) => string | null | undefined>>;
+  /** Rows with the same answer take from each other, such as the seats of a class: they are rehearsed together. */
+  shares(input: Input): string | undefined;
+  /**
+   * Stores a row; one that is there already by its id, from an earlier attempt, is left alone.
+   *
+   * @throws AppError for what the school refuses
+   */
   store(caller: Caller, row: ReadRow<Input>): Promise<void>;
+  /** Throws what `store` would. */
+  rehearse(rehearsal: Rehearsal, caller: Caller, row: ReadRow<Input>): Promise<void>;
 }
 
-/** Columns by the JSON pointer that the same field has in a request. */
 export type ColumnOf = (pointer: string) => string | null;
 
 /** Judges cells by the schema of the request that would say the same. */
@@ -44,7 +51,8 @@ export function judge<Input>(
   return {
     errors: error.details.map(({ path, message, type, context }) => ({
       line,
-      column: columnOf(`/${path.join('/')}`),
+      // A rule over several fields names the one that it is about.
+      column: columnOf(`/${[...path, ...(context?.main ? [context.main] : [])].join('/')}`),
       code: 'VALIDATION_FAILED',
       // The usual words for a pattern repeat the value.
       detail: type.startsWith('string.pattern') ? `is not a valid ${context?.name ?? 'value'}` : message.trim(),
@@ -61,18 +69,18 @@ export function refusalOf({ code, title, errors }: AppError, line: number, colum
 
 export const isRefusal = (error: unknown): error is AppError => error instanceof AppError && error.status < 500;
 
-/** Values that stand on an earlier line already. @param pick undefined for rows that have none */
-export function repeated<Input>(
-  rows: readonly ReadRow<Input>[],
-  column: string,
-  pick: (input: Input) => string | null | undefined,
-): RowError[] {
-  const first = new Map<string, number>();
-  return rows.flatMap(({ line, input }) => {
-    const value = pick(input)?.toLowerCase();
-    if (value === undefined) return [];
-    const earlier = first.get(value);
-    if (earlier === undefined) first.set(value, line);
-    return earlier === undefined ? [] : [{ line, column, code: 'TAKEN', detail: `stands on line ${earlier} already` }];
+/** Values that stand on an earlier line already. */
+export function repeated<Input>(rows: readonly ReadRow<Input>[], uniques: ImportRows<Input>['uniques']): RowError[] {
+  return Object.entries(uniques).flatMap(([column, pick]) => {
+    const first = new Map<string, number>();
+    return rows.flatMap(({ line, input }) => {
+      const value = pick(input);
+      if (value === undefined || value === null) return [];
+      const earlier = first.get(value);
+      if (earlier === undefined) first.set(value, line);
+      return earlier === undefined
+        ? []
+        : [{ line, column, code: 'TAKEN', detail: `stands on line ${earlier} already` }];
+    });
   });
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Job, Queue } from 'bullmq';
 import {
   type ImportData,
@@ -7,20 +8,20 @@ import {
   type RowError,
 } from '../../../queues/imports.queue.ts';
 import { NotFoundError } from '../../errors/catalogue.ts';
+import { classifyPostgresError, reasonOf } from '../../errors/driver-errors.ts';
 import type { Role } from '../../lib/actor.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { namedId, newId } from '../../lib/ids.ts';
+import type { Log } from '../../lib/log.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { FileService } from '../school/file-service.ts';
-import type { Caller } from '../write-through.ts';
-import { readTable } from './csv-table.ts';
-import { type ColumnOf, type ImportRows, isRefusal, type ReadRow, refusalOf } from './import-kind.ts';
+import type { Caller, WriteThrough } from '../write-through.ts';
+import { readTable, type TableRow } from './csv-table.ts';
+import { type ImportRows, isRefusal, type ReadRow, refusalOf, repeated } from './import-kind.ts';
 
-/** One kind of import: its rows, and how their errors name columns. */
-export interface ImportTarget {
-  rows: ImportRows;
-  columnOf: ColumnOf;
-}
+/** Each kind with its own rows; here none of them is looked into. */
+// biome-ignore lint/suspicious/noExplicitAny: what a kind reads goes back to the same kind only
+export type ImportKinds = Record<ImportKind, ImportRows<any, any>>;
 
 export type JobState = 'waiting' | 'active' | 'completed' | 'failed';
 
@@ -43,21 +44,27 @@ export class ImportService {
   readonly #queue: Queue<ImportData, ImportResult>;
   readonly #files: FileService;
   readonly #activity: ActivityLog;
-  readonly #targets: Record<ImportKind, ImportTarget>;
+  readonly #kinds: ImportKinds;
+  readonly #writes: WriteThrough;
   readonly #clock: Clock;
+  readonly #log: Log;
 
   constructor(deps: {
     queue: Queue<ImportData, ImportResult>;
     files: FileService;
     activity: ActivityLog;
-    targets: Record<ImportKind, ImportTarget>;
+    kinds: ImportKinds;
+    writes: WriteThrough;
     clock: Clock;
+    log: Log;
   }) {
     this.#queue = deps.queue;
     this.#files = deps.files;
     this.#activity = deps.activity;
-    this.#targets = deps.targets;
+    this.#kinds = deps.kinds;
+    this.#writes = deps.writes;
     this.#clock = deps.clock;
+    this.#log = deps.log;
   }
 
   /**
@@ -68,7 +75,7 @@ export class ImportService {
   async request(caller: Caller, kind: ImportKind, fileId: string, isDryRun: boolean): Promise<JobView> {
     const { userId, roles } = caller.actor;
     const content = await this.#files.contentOf(userId, fileId, 'import');
-    await readTable(content, this.#targets[kind].rows.columns);
+    await readTable(content, this.#kinds[kind].columns);
     const id = caller.newId();
     const data: ImportData = { kind, fileId, isDryRun, userId, roles: [...roles], requestId: caller.requestId };
     await this.#activity.record(caller, {
@@ -92,43 +99,42 @@ export class ImportService {
   }
 
   /**
-   * Runs an import. Ids of rows follow from the job and the line: a run that begins again passes over what it has stored.
+   * Runs an import. Ids of rows follow from the job and the line: a run that begins again passes over what it has stored. A dry
+   * run does the same with each row, and takes it back.
    *
    * @param progress called with basis points
    * @throws what no row is to blame for, such as a database that is away: the job is tried again
    */
   async run(jobId: string, data: ImportData, progress: (bp: number) => Promise<void>): Promise<ImportResult> {
-    const { rows: kind, columnOf } = this.#targets[data.kind];
+    const kind = this.#kinds[data.kind];
     const table = await readTable(await this.#files.contentOf(data.userId, data.fileId, 'import'), kind.columns);
-    const errors: RowError[] = [];
-    const fit: ReadRow<unknown>[] = [];
-    const context = await kind.prepare();
-    for (const row of table) {
-      const { line } = row;
-      if (row.problems.length > 0) {
-        errors.push(...row.problems.map((problem) => ({ line, code: 'VALIDATION_FAILED', ...problem })));
-        continue;
+    const { fit, errors } = await readRows(kind, table, jobId);
+    let done = 0;
+    const attempt = async (row: ReadRow<unknown>, work: (caller: Caller) => Promise<void>): Promise<void> => {
+      if (done++ % PROGRESS_EVERY === 0) await progress(Math.floor((10_000 * (done - 1)) / fit.length));
+      try {
+        await work(this.#callerOf(data));
+      } catch (error) {
+        if (isRefusal(error)) errors.push(...refusalOf(error, row.line, kind.columnOf));
+        else if (classifyPostgresError(error) === 'permanent') errors.push(this.#refused(jobId, row.line, error));
+        else throw error;
       }
-      const read = kind.read(row, context);
-      if ('errors' in read) errors.push(...read.errors);
-      else fit.push({ id: namedId('import', jobId, line), line, input: read.input });
-    }
-    const stored = await kind.stored(fit);
-    const waiting = fit.filter(({ id }) => !stored.has(id));
-    if (data.isDryRun) errors.push(...(await kind.check(waiting)));
-    else {
-      for (const [index, row] of waiting.entries()) {
-        if (index % PROGRESS_EVERY === 0) await progress(Math.floor((10_000 * index) / waiting.length));
-        try {
-          await kind.store(this.#callerOf(data), row);
-        } catch (error) {
-          if (!isRefusal(error)) throw error;
-          errors.push(...refusalOf(error, row.line, columnOf));
-        }
-      }
-    }
+    };
+    if (data.isDryRun) {
+      for (const rows of rehearsals(kind, fit))
+        await this.#writes.rehearse(async (rehearsal) => {
+          for (const row of rows) await attempt(row, (caller) => kind.rehearse(rehearsal, caller, row));
+        });
+    } else for (const row of fit) await attempt(row, (caller) => kind.store(caller, row));
     await progress(10_000);
     return resultOf(table.length, errors);
+  }
+
+  /** What slipped through all schemas: the row fails alone. The database's words may quote it, so they go nowhere. */
+  #refused(jobId: string, line: number, error: unknown): RowError {
+    const { code, constraint } = reasonOf(error);
+    this.#log.warn('imported row refused by the database', { jobId, line, code, constraint });
+    return { line, column: null, code: 'REFUSED', detail: `the database refuses this row (${code})` };
   }
 
   /** The user who asked, as the audit log and the rows name it. */
@@ -143,7 +149,40 @@ export class ImportService {
   }
 }
 
-function resultOf(rows: number, errors: RowError[]): ImportResult {
+/** Rows that are fit by themselves and beside each other, and what is wrong with the others. */
+async function readRows(
+  kind: ImportRows,
+  table: readonly TableRow[],
+  jobId: string,
+): Promise<{ fit: ReadRow<unknown>[]; errors: RowError[] }> {
+  const errors: RowError[] = [];
+  const rows: ReadRow<unknown>[] = [];
+  const context = await kind.prepare(table);
+  for (const [index, row] of table.entries()) {
+    // Other jobs of this process have their turn.
+    if (index % PROGRESS_EVERY === 0) await setImmediate();
+    const { line } = row;
+    const read = row.problems.length === 0 && kind.read(row, context);
+    if (!read) errors.push(...row.problems.map((problem) => ({ line, code: 'VALIDATION_FAILED', ...problem })));
+    else if ('errors' in read) errors.push(...read.errors);
+    else rows.push({ id: namedId('import', jobId, line), line, input: read.input });
+  }
+  const again = repeated(rows, kind.uniques);
+  const lines = new Set(again.map(({ line }) => line));
+  return { fit: rows.filter(({ line }) => !lines.has(line)), errors: [...errors, ...again] };
+}
+
+/** Rows that take from each other together, the others a few at a time: nobody waits long for what they lock. */
+function* rehearsals(kind: ImportRows, rows: readonly ReadRow<unknown>[]): Iterable<readonly ReadRow<unknown>[]> {
+  for (const [shared, group] of Map.groupBy(rows, ({ input }) => kind.shares(input))) {
+    if (shared !== undefined) yield group;
+    else for (let at = 0; at < group.length; at += PROGRESS_EVERY) yield group.slice(at, at + PROGRESS_EVERY);
+  }
+}
+
+function resultOf(rows: number, found: RowError[]): ImportResult {
+  // One cell may be two fields of a request.
+  const errors = [...new Map(found.map((error) => [JSON.stringify(error), error])).values()];
   const failed = new Set(errors.map(({ line }) => line)).size;
   const listed = errors.sort((a, b) => a.line - b.line).slice(0, MOST_ERRORS);
   return { rows, stored: rows - failed, failed, errors: listed, errorsLeftOff: errors.length - listed.length };

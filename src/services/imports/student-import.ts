@@ -1,11 +1,6 @@
-import type { Knex } from 'knex';
-import type { RowError } from '../../../queues/imports.queue.ts';
-import { seatsTaken } from '../school/enrolment-service.ts';
-import type { WantedGuardian } from '../school/guardian-service.ts';
-import type { School } from '../school/school.ts';
 import { newStudentBody } from '../school/student-schemas.ts';
 import type { NewStudent, StudentService } from '../school/student-service.ts';
-import { type ColumnOf, type ImportRows, judge, type ReadRow, repeated } from './import-kind.ts';
+import { type ColumnOf, type ImportRows, judge } from './import-kind.ts';
 
 const COLUMNS = [
   { name: 'admission_no', isRequired: true },
@@ -30,7 +25,7 @@ const POINTERS: Readonly<Record<string, string>> = {
   '/guardians/0/phone': 'guardian_phone',
   '/guardians/0/email': 'guardian_email',
 };
-export const studentColumnOf: ColumnOf = (pointer) =>
+const columnOf: ColumnOf = (pointer) =>
   POINTERS[pointer] ?? COLUMNS.find(({ name }) => pointer === `/${name}`)?.name ?? null;
 
 type ClassIds = ReadonlyMap<string, string>;
@@ -40,24 +35,24 @@ type ClassIds = ReadonlyMap<string, string>;
  * and hear of it; that they may pay or fetch it is said afterwards.
  */
 export function createStudentImport({
-  knex,
-  school,
   students,
+  currentClasses,
 }: {
-  knex: Knex;
-  school: School;
   students: StudentService;
-}): ImportRows<NewStudent> {
+  /** Of the current year, by name. */
+  currentClasses: () => Promise<readonly { id: string; name: string }[]>;
+}): ImportRows<NewStudent, ClassIds> {
   return {
     columns: COLUMNS,
+    columnOf,
 
-    async prepare(): Promise<ClassIds> {
-      return new Map((await school.classes()).map(({ name, id }) => [name.toLowerCase(), id]));
+    async prepare() {
+      return new Map((await currentClasses()).map(({ name, id }) => [name.toLowerCase(), id]));
     },
 
     read({ line, cells }, classes) {
       const { class: className, guardian_name, guardian_relation, guardian_phone, guardian_email, ...fields } = cells;
-      const classId = className === undefined ? undefined : (classes as ClassIds).get(className.toLowerCase());
+      const classId = className === undefined ? undefined : classes.get(className.toLowerCase());
       if (className !== undefined && classId === undefined)
         return { errors: [{ line, column: 'class', code: 'NOT_FOUND', detail: 'is not a class of this year' }] };
       const hasGuardian = [guardian_name, guardian_relation, guardian_phone, guardian_email].some(Boolean);
@@ -73,63 +68,12 @@ export function createStudentImport({
         ...(classId ? { class_id: classId } : {}),
         guardians: hasGuardian ? [guardian] : [],
       };
-      return judge(newStudentBody, line, student, studentColumnOf);
+      return judge(newStudentBody, line, student, columnOf);
     },
 
-    async stored(rows) {
-      const result = await knex.raw('SELECT id FROM students WHERE id = ANY(?::uuid[])', [rows.map(({ id }) => id)]);
-      return new Set((result.rows as { id: string }[]).map(({ id }) => id));
-    },
-
-    async check(rows) {
-      return [
-        ...repeated(rows, 'admission_no', ({ admission_no }) => admission_no),
-        ...(await taken(knex, rows)),
-        ...(await withoutSeat(knex, await school.today(), rows)),
-      ];
-    },
-
-    async store(caller, { id, input }) {
-      await students.create(caller, { ...input, guardians: await knownGuardians(knex, input.guardians) }, id);
-    },
+    uniques: { admission_no: ({ admission_no }) => admission_no },
+    shares: ({ class_id }) => class_id,
+    store: (caller, { id, input }) => students.createOfMany(caller, id, input),
+    rehearse: (rehearsal, caller, { id, input }) => students.rehearse(rehearsal, caller, id, input),
   };
-}
-
-/** Brothers and sisters share their guardian: whom the school knows by name and phone is not added again. */
-async function knownGuardians(knex: Knex, guardians: readonly WantedGuardian[]): Promise<WantedGuardian[]> {
-  return Promise.all(
-    guardians.map(async ({ full_name, phone, email, ...link }) => {
-      const result = await knex.raw(
-        'SELECT id FROM guardians WHERE phone = ? AND lower(full_name) = lower(?) ORDER BY id LIMIT 1',
-        [phone!, full_name!],
-      );
-      const known: string | undefined = result.rows[0]?.id;
-      return known ? { ...link, guardian_id: known } : { ...link, full_name, phone, email };
-    }),
-  );
-}
-
-async function taken(knex: Knex, rows: readonly ReadRow<NewStudent>[]): Promise<RowError[]> {
-  const result = await knex.raw(
-    'SELECT admission_no AS no FROM students WHERE admission_no = ANY(?::text[]) AND id <> ALL(?::uuid[])',
-    [rows.map(({ input }) => input.admission_no), rows.map(({ id }) => id)],
-  );
-  const numbers = new Set((result.rows as { no: string }[]).map(({ no }) => no));
-  return rows
-    .filter(({ input }) => numbers.has(input.admission_no))
-    .map(({ line }) => ({ line, column: 'admission_no', code: 'TAKEN', detail: 'another one has this value already' }));
-}
-
-/** Rows beyond the free seats of their class, counted from the earliest day that one of them asks for. */
-async function withoutSeat(knex: Knex, today: string, rows: readonly ReadRow<NewStudent>[]): Promise<RowError[]> {
-  const errors: RowError[] = [];
-  for (const [classId, group] of Map.groupBy(rows, ({ input }) => input.class_id)) {
-    if (classId === undefined) continue;
-    const from = group.map(({ input }) => input.starts_on ?? input.admitted_on ?? today).sort()[0]!;
-    const capacity = await knex.raw('SELECT capacity FROM classes WHERE id = ?', [classId]);
-    const free = Math.max(0, capacity.rows[0].capacity - (await seatsTaken(knex, classId, from)));
-    for (const { line } of group.slice(free))
-      errors.push({ line, column: 'class', code: 'CLASS_FULL', detail: 'has no seat left' });
-  }
-  return errors;
 }

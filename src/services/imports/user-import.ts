@@ -1,148 +1,117 @@
-import Joi from 'joi';
-import type { Knex } from 'knex';
 import type { RowError } from '../../../queues/imports.queue.ts';
-import type { Role } from '../../lib/actor.ts';
-import { email, phone, schoolDate, line as textLine } from '../../lib/joi.ts';
-import { LIMITS } from '../../lib/limits.ts';
-import { FIRST_VERSION, type WriteThrough } from '../write-through.ts';
-import { type ColumnOf, type ImportRows, judge, type ReadRow, repeated } from './import-kind.ts';
+import { ROLES, type Role } from '../../lib/actor.ts';
+import { NEEDED_OF_GUARDIAN, NEEDED_OF_STAFF, PERSON_OF, type PersonKind } from '../users/people.ts';
+import { type NewUser, newUserBody, type PersonFields } from '../users/user-fields.ts';
+import type { UserService } from '../users/user-service.ts';
+import type { TableRow } from './csv-table.ts';
+import { type ColumnOf, type ImportRows, judge } from './import-kind.ts';
 
-/** People of the school's staff; students and guardians get their logins where they are admitted. */
-const STAFF_ROLES: readonly Role[] = ['admin', 'principal', 'teacher', 'accountant', 'storekeeper', 'driver'];
-
-const COLUMNS = [
-  { name: 'login', isRequired: true },
-  { name: 'roles', isRequired: true },
-  { name: 'full_name', isRequired: true },
-  { name: 'employee_no', isRequired: true },
-  { name: 'designation', isRequired: true },
-  { name: 'joined_on', isRequired: true },
-  { name: 'department' },
-  { name: 'email' },
-  { name: 'phone', isPhone: true },
-];
-
-export const userColumnOf: ColumnOf = (pointer) =>
-  COLUMNS.find(({ name }) => pointer === `/${name}` || pointer.startsWith(`/${name}/`))?.name ?? null;
-
-interface NewStaff {
-  login: string;
-  roles: Role[];
-  full_name: string;
-  employee_no: string;
-  designation: string;
-  joined_on: string;
-  department: string | null;
-  email: string | null;
-  phone: string | null;
+/** Whom a column is about; one of no kind is about the login. */
+interface UserColumn {
+  name: string;
+  isRequired?: boolean;
+  isPhone?: boolean;
+  kinds?: readonly PersonKind[];
 }
 
-const { users, staff } = LIMITS;
-const schema = Joi.object<NewStaff>({
-  login: textLine(users.login)
-    .pattern(/^[\p{L}\p{N}._@-]+$/u, 'login')
-    .required(),
-  roles: Joi.array()
-    .items(Joi.string().valid(...STAFF_ROLES))
-    .min(1)
-    .unique()
-    .required(),
-  full_name: textLine(staff.full_name).required(),
-  employee_no: textLine(staff.employee_no).required(),
-  designation: textLine(staff.designation).required(),
-  joined_on: schoolDate.required(),
-  department: textLine(staff.department).default(null),
-  email: email.default(null),
-  phone: phone.default(null),
-});
+const COLUMNS: readonly UserColumn[] = [
+  { name: 'login', isRequired: true },
+  { name: 'roles', isRequired: true },
+  { name: 'email' },
+  { name: 'full_name', kinds: ['staff', 'guardian'] },
+  { name: 'employee_no', kinds: ['staff'] },
+  { name: 'designation', kinds: ['staff'] },
+  { name: 'department', kinds: ['staff'] },
+  { name: 'joined_on', kinds: ['staff'] },
+  { name: 'licence_no', kinds: ['staff'] },
+  { name: 'licence_expires_on', kinds: ['staff'] },
+  { name: 'phone', isPhone: true, kinds: ['guardian'] },
+  { name: 'admission_no', kinds: ['student'] },
+];
 
-const UNIQUES = {
-  users_lower_login_uq: '/login',
-  users_lower_email_uq: '/email',
-  staff_employee_no_uq: '/employee_no',
+const NEEDED: Readonly<Record<PersonKind, readonly string[]>> = {
+  staff: NEEDED_OF_STAFF,
+  guardian: NEEDED_OF_GUARDIAN,
+  student: ['admission_no'],
 };
 
-/** Staff with their logins: invited, without a password. */
-export function createUserImport({ knex, writes }: { knex: Knex; writes: WriteThrough }): ImportRows<NewStaff> {
+const POINTERS: Readonly<Record<string, string>> = {
+  '/person/student/id': 'admission_no',
+  // A guardian is recognised by name and phone.
+  '/person/guardian/id': 'phone',
+};
+const columnOf: ColumnOf = (pointer) => {
+  const field = pointer.replace(/^\/person\/(staff|guardian)/, '').split('/')[1];
+  return POINTERS[pointer] ?? COLUMNS.find(({ name }) => name === field)?.name ?? null;
+};
+
+/** Students by their admission numbers. */
+type StudentIds = ReadonlyMap<string, string>;
+
+/**
+ * Logins with the people behind them, for any role: staff are added, parents are linked to the guardian of that name and phone or
+ * added, students are linked. Several roles of one login stand in one cell, apart by blanks or `|`.
+ */
+export function createUserImport({
+  users,
+  studentsByAdmissionNo,
+}: {
+  users: UserService;
+  studentsByAdmissionNo: (numbers: readonly string[]) => Promise<StudentIds>;
+}): ImportRows<NewUser, StudentIds> {
   return {
     columns: COLUMNS,
-    prepare: async () => undefined,
+    columnOf,
+    prepare: (table) => studentsByAdmissionNo(table.flatMap(({ cells }) => cells.admission_no ?? [])),
 
-    read({ line, cells }) {
-      const { roles, ...fields } = cells;
-      const list = roles === undefined ? {} : { roles: roles.toLowerCase().split(/[\s|]+/) };
-      return judge(schema, line, { ...fields, ...list }, userColumnOf);
+    read({ line, cells }, students) {
+      const roles = cells.roles?.toLowerCase().split(/[\s|]+/);
+      const kinds = new Set(roles?.filter(isRole).map((role) => PERSON_OF[role]));
+      const { login, email, admission_no: number } = cells;
+      const person: PersonFields = {};
+      for (const kind of ['staff', 'guardian'] as const) if (kinds.has(kind)) person[kind] = fieldsOf(kind, cells);
+      if (person.guardian && email !== undefined) person.guardian.email = email;
+      const studentId = number === undefined ? undefined : students.get(number);
+      if (kinds.has('student') && studentId !== undefined) person.student = { id: studentId };
+      const wrong = misplaced(line, cells, kinds);
+      if (kinds.has('student') && number !== undefined && studentId === undefined)
+        wrong.push({ line, column: 'admission_no', code: 'NOT_FOUND', detail: 'is not a student of the school' });
+      const judged = judge(newUserBody, line, { login, roles, ...(email ? { email } : {}), person }, columnOf);
+      const errors = [...wrong, ...('errors' in judged ? judged.errors.filter(({ column }) => column !== null) : [])];
+      return errors.length > 0 ? { errors } : judged;
     },
 
-    async stored(rows) {
-      const result = await knex.raw('SELECT id FROM users WHERE id = ANY(?::uuid[])', [rows.map(({ id }) => id)]);
-      return new Set((result.rows as { id: string }[]).map(({ id }) => id));
+    uniques: {
+      login: ({ login }) => login.toLowerCase(),
+      email: ({ email }) => email?.toLowerCase(),
+      employee_no: ({ person }) => person.staff?.employee_no,
+      admission_no: ({ person }) => person.student?.id,
+      phone: ({ person: { guardian } }) => guardian && `${guardian.phone} ${guardian.full_name?.toLowerCase()}`,
     },
-
-    async check(rows) {
-      return [
-        ...repeated(rows, 'login', ({ login }) => login),
-        ...repeated(rows, 'email', ({ email }) => email),
-        ...repeated(rows, 'employee_no', ({ employee_no }) => employee_no),
-        ...(await taken(knex, rows)),
-      ];
-    },
-
-    async store(caller, { id, input }) {
-      const { roles, ...fields } = input;
-      await writes.run(
-        caller,
-        async ({ knex: transaction, emit, record }) => {
-          const values = { ...fields, id, staffId: caller.newId(), now: caller.now };
-          await transaction.raw(
-            `INSERT INTO users (id, login, email, phone, status, created_at, updated_at, version)
-             VALUES (:id, :login, :email, :phone, 'invited', :now, :now, ${FIRST_VERSION})`,
-            values,
-          );
-          await transaction.raw(
-            `INSERT INTO staff (id, user_id, employee_no, full_name, designation, department, joined_on, created_at, updated_at, version)
-             VALUES (:staffId, :id, :employee_no, :full_name, :designation, :department, :joined_on, :now, :now, ${FIRST_VERSION})`,
-            values,
-          );
-          await transaction('user_roles').insert(
-            roles.map((role) => ({ user_id: id, role, granted_by: caller.actor.userId, granted_at: caller.now })),
-          );
-          emit({ name: 'auth.user.changed', aggregateId: id, payload: { user_id: id, fields: ['roles'] } });
-          record({
-            service: 'auth',
-            action: 'user.create',
-            entity: { type: 'user', id },
-            after: { roles },
-            isLongLived: true,
-          });
-        },
-        UNIQUES,
-      );
-    },
+    shares: () => undefined,
+    store: (caller, { id, input }) => users.createOfMany(caller, id, input),
+    rehearse: (rehearsal, caller, { id, input }) => users.rehearse(rehearsal, caller, id, input),
   };
 }
 
-async function taken(knex: Knex, rows: readonly ReadRow<NewStaff>[]): Promise<RowError[]> {
-  const lower = (values: (string | null)[]): string[] => values.flatMap((value) => value?.toLowerCase() ?? []);
-  const result = await knex.raw(
-    `SELECT 'login' AS "column", lower(login) AS value FROM users WHERE lower(login) = ANY(:logins) AND id <> ALL(CAST(:ids AS uuid[]))
-     UNION ALL
-     SELECT 'email', lower(email) FROM users WHERE lower(email) = ANY(:emails) AND id <> ALL(CAST(:ids AS uuid[]))
-     UNION ALL
-     SELECT 'employee_no', lower(employee_no) FROM staff WHERE employee_no = ANY(:numbers) AND user_id <> ALL(CAST(:ids AS uuid[]))`,
-    {
-      logins: lower(rows.map(({ input }) => input.login)),
-      emails: lower(rows.map(({ input }) => input.email)),
-      numbers: rows.map(({ input }) => input.employee_no),
-      ids: rows.map(({ id }) => id),
-    },
+const isRole = (text: string): text is Role => (ROLES as readonly string[]).includes(text);
+
+const columnsOf = (kind: PersonKind) => COLUMNS.filter(({ kinds }) => kinds?.includes(kind));
+
+const fieldsOf = (kind: PersonKind, cells: TableRow['cells']): Record<string, string> =>
+  Object.fromEntries(columnsOf(kind).flatMap(({ name }) => (name in cells ? [[name, cells[name]!]] : [])));
+
+/** Cells that the people behind the roles lack, and cells about people whom the roles do not have. */
+function misplaced(line: number, cells: TableRow['cells'], kinds: ReadonlySet<PersonKind>): RowError[] {
+  if (kinds.size === 0) return [];
+  const error = (column: string, detail: string) => ({ line, column, code: 'VALIDATION_FAILED', detail });
+  const lacking = new Map(
+    [...kinds].flatMap((kind) => NEEDED[kind].filter((name) => !(name in cells)).map((name) => [name, kind] as const)),
   );
-  const known = new Set(
-    (result.rows as { column: string; value: string }[]).map((row) => `${row.column} ${row.value}`),
-  );
-  return rows.flatMap(({ line, input }) =>
-    (['login', 'email', 'employee_no'] as const)
-      .filter((column) => known.has(`${column} ${input[column]?.toLowerCase()}`))
-      .map((column) => ({ line, column, code: 'TAKEN', detail: 'another one has this value already' })),
-  );
+  return [
+    ...[...lacking].map(([name, kind]) => error(name, `is required of ${kind === 'staff' ? kind : `a ${kind}`}`)),
+    ...COLUMNS.filter(({ name, kinds: of }) => name in cells && of && !of.some((kind) => kinds.has(kind))).map(
+      ({ name, kinds: of }) => error(name, `is of ${of!.join(' and ')} only`),
+    ),
+  ];
 }

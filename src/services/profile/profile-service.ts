@@ -9,6 +9,7 @@ import type { ActivityLog } from '../activity-log/activity-log.ts';
 import type { AuthStore } from '../auth/auth-store.ts';
 import { userGroup } from '../auth/sessions.ts';
 import type { Files } from '../school/files.ts';
+import type { School } from '../school/school.ts';
 import { PREFS } from './profile.entity.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
@@ -45,6 +46,7 @@ export class ProfileService {
   readonly #store: AuthStore;
   readonly #activity: ActivityLog;
   readonly #files: Files;
+  readonly #school: Pick<School, 'today'>;
 
   constructor(deps: {
     buffer: WriteBuffer;
@@ -53,6 +55,7 @@ export class ProfileService {
     store: AuthStore;
     activity: ActivityLog;
     files: Files;
+    school: Pick<School, 'today'>;
   }) {
     this.#buffer = deps.buffer;
     this.#writer = deps.writer;
@@ -60,10 +63,11 @@ export class ProfileService {
     this.#store = deps.store;
     this.#activity = deps.activity;
     this.#files = deps.files;
+    this.#school = deps.school;
   }
 
   async me({ actor }: Pick<RequestContext, 'actor'>): Promise<MeView> {
-    return viewOf(actor, await this.#profile(actor.userId));
+    return this.#viewOf(actor, await this.#profile(actor.userId));
   }
 
   /**
@@ -101,7 +105,7 @@ export class ProfileService {
       }),
     ]);
     const { version, isPending } = receipt;
-    const view = await viewOf(caller.actor, { fields: { ...before.fields, ...named }, version, isPending });
+    const view = await this.#viewOf(caller.actor, { fields: { ...before.fields, ...named }, version, isPending });
     return { view, receipt };
   }
 
@@ -124,42 +128,48 @@ export class ProfileService {
       isPending: pending !== undefined,
     };
   }
-}
 
-async function viewOf(actor: RequestContext['actor'], { fields, version, isPending }: Profile): Promise<MeView> {
-  const { userId, login, name, roles } = actor;
-  const scopes = await actor.scopes();
-  return {
-    version,
-    isPending,
-    data: {
-      id: userId,
-      login,
-      name,
-      roles,
-      email: fields.email ?? null,
-      phone: fields.phone ?? null,
-      locale: fields.locale ?? null,
-      avatar_file_id: fields.avatar_file_id ?? null,
-      prefs: Object.fromEntries(PREFS.map((pref) => [pref, fields[pref] ?? null])),
-      scopes: {
-        academic_year: scopes.academicYear,
-        staff_id: scopes.staffId,
-        student_id: scopes.studentId,
-        class_subjects: scopes.teaches.map(({ classSubjectId, classId, className, subjectId, subjectName }) => ({
-          id: classSubjectId,
-          class: { id: classId, name: className },
-          subject: { id: subjectId, name: subjectName },
-        })),
-        homerooms: scopes.homerooms.map(({ id, name: className }) => ({ id, name: className })),
-        own_class: scopes.ownClass ? { id: scopes.ownClass.id, name: scopes.ownClass.name } : null,
-        children: scopes.children.map(({ studentId, name: childName, class: ownClass, canPay }) => ({
-          student_id: studentId,
-          name: childName,
-          class: ownClass,
-          can_pay: canPay,
-        })),
+  async #viewOf(actor: RequestContext['actor'], { fields, version, isPending }: Profile): Promise<MeView> {
+    const { userId, login, name, roles } = actor;
+    const scopes = await actor.scopes();
+    const { substitutions = [] } = scopes;
+    // A login that is kept over midnight still has yesterday's.
+    const today = substitutions.length > 0 ? await this.#school.today() : '';
+    return {
+      version,
+      isPending,
+      data: {
+        id: userId,
+        login,
+        name,
+        roles,
+        email: fields.email ?? null,
+        phone: fields.phone ?? null,
+        locale: fields.locale ?? null,
+        avatar_file_id: fields.avatar_file_id ?? null,
+        prefs: Object.fromEntries(PREFS.map((pref) => [pref, fields[pref] ?? null])),
+        scopes: {
+          academic_year: scopes.academicYear,
+          staff_id: scopes.staffId,
+          student_id: scopes.studentId,
+          class_subjects: scopes.teaches.map(({ classSubjectId, classId, className, subjectId, subjectName }) => ({
+            id: classSubjectId,
+            class: { id: classId, name: className },
+            subject: { id: subjectId, name: subjectName },
+          })),
+          homerooms: scopes.homerooms.map(({ id, name: className }) => ({ id, name: className })),
+          substitutions: substitutions
+            .filter(({ onDate }) => onDate >= today)
+            .map(({ classId, className, onDate }) => ({ class: { id: classId, name: className }, on_date: onDate })),
+          own_class: scopes.ownClass ? { id: scopes.ownClass.id, name: scopes.ownClass.name } : null,
+          children: scopes.children.map(({ studentId, name: childName, class: ownClass, canPay }) => ({
+            student_id: studentId,
+            name: childName,
+            class: ownClass,
+            can_pay: canPay,
+          })),
+        },
       },
-    },
-  };
+    };
+  }
 }

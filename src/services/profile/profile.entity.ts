@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { defineEntity, json, text, uuid } from '../../lib/entity.ts';
-import { uuid as uuidRule } from '../../lib/joi.ts';
+import { nullable, phone, uuid as uuidRule } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
 /** Preferences by name, as `users.prefs` holds them beside the two below. */
@@ -11,11 +11,7 @@ export const prefsFields = {
 
 /** What people change about themselves; `phone` is a column, all else lives in `users.prefs`. */
 export const profileFields = {
-  phone: Joi.string()
-    .trim()
-    .pattern(/^\+?[0-9 ()-]{4,32}$/, 'phone number')
-    .max(LIMITS.users.phone)
-    .allow(null),
+  phone: nullable(phone),
   locale: Joi.string()
     .max(LIMITS.schools.locale)
     .pattern(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'language tag'),

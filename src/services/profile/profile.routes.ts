@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { ROLES } from '../../lib/actor.ts';
-import { reference, uuid, view } from '../../lib/joi.ts';
+import { reference, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { defineRoute, ok, type Route, stored, written } from '../../lib/route.ts';
 import { emailField, loginField } from '../users/user-fields.ts';
 import type { UserService } from '../users/user-service.ts';
@@ -23,6 +23,7 @@ const me = view({
     student_id: uuid.allow(null),
     class_subjects: Joi.array().items(view({ id: uuid, class: reference, subject: reference })),
     homerooms: Joi.array().items(reference),
+    substitutions: Joi.array().items(view({ class: reference, on_date: schoolDate })),
     own_class: reference.allow(null),
     children: Joi.array().items(
       view({ student_id: uuid, name: Joi.string(), class: reference.allow(null), can_pay: Joi.boolean() }),

@@ -62,6 +62,17 @@ export class ClassService {
     return result.rows;
   }
 
+  /**
+   * Names of the current year's, from the table itself: what a process remembers may be a second old, which a job must not
+   * refuse rows for.
+   */
+  async currentNames(): Promise<{ id: string; name: string }[]> {
+    const result = await this.#knex.raw(
+      'SELECT c.id, c.name FROM classes c JOIN academic_years y ON y.id = c.academic_year_id WHERE y.is_current',
+    );
+    return result.rows;
+  }
+
   /** @throws NotFoundError */
   async get(id: string): Promise<ClassRow> {
     return findClass(this.#knex, id);
@@ -70,7 +81,7 @@ export class ClassService {
   /** @throws NotFoundError for an unknown year or nobody of the staff, TakenError */
   async create(caller: Caller, { name, ...fields }: NewClass): Promise<ClassRow> {
     const id = caller.newId();
-    const { row, users } = await this.#writes.run(
+    const { row } = await this.#writes.run(
       caller,
       async ({ knex, emit, record }) => {
         const year = await knex.raw('SELECT 1 FROM academic_years WHERE id = ?', [fields.academic_year_id]);
@@ -90,15 +101,15 @@ export class ClassService {
         return { row: await findClass(knex, id), users: await usersOfStaff(knex, [fields.homeroom_staff_id]) };
       },
       CLASS_UNIQUES,
+      { settle: ({ users }) => this.#caches.forget({ copies: [SCHOOL_COPIES.classes], users }) },
     );
-    await this.#caches.forget({ copies: [SCHOOL_COPIES.classes], users });
     return row;
   }
 
   /** @throws NotFoundError, TakenError, StaleVersionError, HasDataError for fewer seats than are taken */
   async update(caller: Caller, id: string, changes: Partial<ClassFields>, ifMatch?: number): Promise<ClassRow> {
     const today = await this.#school.today();
-    const { row, users } = await this.#writes.run(
+    const { row } = await this.#writes.run(
       caller,
       async ({ knex, emit, record }) => {
         await lockClass(knex, id, ifMatch);
@@ -119,9 +130,12 @@ export class ClassService {
         return { row: after, users: from === to ? [] : await usersOfStaff(knex, [from, to]) };
       },
       CLASS_UNIQUES,
+      {
+        // Class-subjects hold the class's name.
+        settle: ({ users }) =>
+          this.#caches.forget({ copies: [SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects], users }),
+      },
     );
-    // Class-subjects hold the class's name.
-    await this.#caches.forget({ copies: [SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects], users });
     return row;
   }
 

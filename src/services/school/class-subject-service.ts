@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { HasDataError, NotFoundError } from '../../errors/catalogue.ts';
-import { type Caller, FIRST_VERSION, NEXT_VERSION, type WriteThrough } from '../write-through.ts';
+import { type Caller, type Change, FIRST_VERSION, NEXT_VERSION, type WriteThrough } from '../write-through.ts';
 import { SCHOOL_COPIES } from './school.ts';
 import type { SchoolCaches } from './school-caches.ts';
 import { lockClass, requireNoClash, requireStaff, usersOfStaff } from './teaching.ts';
@@ -55,7 +55,7 @@ export class ClassSubjectService {
     wanted: readonly WantedSubject[],
     ifMatch?: number,
   ): Promise<{ subjects: ClassSubjectRow[]; version: number }> {
-    const { subjects, version, users } = await this.#writes.run(caller, async ({ knex, emit, record }) => {
+    const change = async ({ knex, emit, record }: Change) => {
       const locked = await lockClass(knex, classId, ifMatch);
       const old = await subjectsOf(knex, classId);
       await requireSubjects(knex, wanted);
@@ -94,9 +94,11 @@ export class ClassSubjectService {
         [caller.now, classId],
       );
       const concerned = moved.flatMap((id) => [before.get(id) ?? null, after.get(id) ?? null]);
-      return { subjects: now, version: touched.rows[0].version, users: await usersOfStaff(knex, concerned) };
-    });
-    await this.#caches.forget({ copies: [SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects], users });
+      return { subjects: now, version: touched.rows[0].version as number, users: await usersOfStaff(knex, concerned) };
+    };
+    const copies = [SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects];
+    const settle = ({ users }: { users: string[] }) => this.#caches.forget({ copies, users });
+    const { subjects, version } = await this.#writes.run(caller, change, {}, { settle });
     return { subjects, version };
   }
 

@@ -7,9 +7,8 @@ import {
   UnprocessableError,
 } from '../../errors/catalogue.ts';
 import { addDays } from '../../lib/clock.ts';
-import type { Log } from '../../lib/log.ts';
 import { type Caller, type Change, NEXT_VERSION, requireVersion, type WriteThrough } from '../write-through.ts';
-import { type Obligations, type OpenItems, openItemsOf } from './departures.ts';
+import type { Departures, OpenObligations } from './departures.ts';
 import type { SchoolCaches } from './school-caches.ts';
 import type { EnrolmentRow, StudentRow, StudentStore } from './student-store.ts';
 
@@ -41,21 +40,18 @@ export class EnrolmentService {
   readonly #writes: WriteThrough;
   readonly #store: StudentStore;
   readonly #caches: SchoolCaches;
-  readonly #obligations: readonly Obligations[];
-  readonly #log: Log;
+  readonly #departures: Departures;
 
   constructor(deps: {
     writes: WriteThrough;
     store: StudentStore;
     caches: SchoolCaches;
-    obligations: readonly Obligations[];
-    log: Log;
+    departures: Departures;
   }) {
     this.#writes = deps.writes;
     this.#store = deps.store;
     this.#caches = deps.caches;
-    this.#obligations = deps.obligations;
-    this.#log = deps.log;
+    this.#departures = deps.departures;
   }
 
   /**
@@ -75,7 +71,7 @@ export class EnrolmentService {
     const before = known && (await this.#store.find(studentId, wanted.startsOn));
     // By the same request, whose answer was lost.
     if (known && before) return { enrolment: known, version: before.version };
-    const { placed, version, student } = await this.#writes.run(caller, async (change) => {
+    const work = async (change: Change) => {
       const locked = await this.lock(change.knex, studentId, wanted.startsOn, ifMatch);
       const done = await this.place(id, change, locked, wanted);
       change.record({
@@ -85,14 +81,16 @@ export class EnrolmentService {
         before: { class_id: done.from },
         after: { class_id: wanted.classId, starts_on: wanted.startsOn },
       });
-      return { placed: done, student: locked, version: await touch(change.knex, studentId, caller.now) };
-    });
-    await this.#forget(student, [placed.from, wanted.classId]);
+      return { placed: done, version: await touch(change.knex, studentId, caller.now) };
+    };
+    const settle = ({ placed }: { placed: Placed }) =>
+      this.#caches.forgetMembership(studentId, [placed.from, wanted.classId]);
+    const { placed, version } = await this.#writes.run(caller, work, {}, { settle });
     return { enrolment: placed.enrolment, version };
   }
 
   /**
-   * Ends a student's membership on a day and lists what is still open (A6). Transport follows from the event.
+   * Ends a student's membership on a day, with what other services give it, and lists what is still open (A6).
    *
    * @throws NotFoundError, BadStateError for one who has left already, UnprocessableError for a day before admission
    */
@@ -101,8 +99,8 @@ export class EnrolmentService {
     studentId: string,
     { leftOn, reason }: Leaving,
     ifMatch?: number,
-  ): Promise<{ student: StudentRow; open: OpenItems }> {
-    const { student, classes } = await this.#writes.run(caller, async ({ knex, emit, record }) => {
+  ): Promise<{ student: StudentRow; open: OpenObligations }> {
+    const work = async ({ knex, emit, record }: Change) => {
       const has = await this.#store.find(studentId, leftOn, knex);
       // Said again, as after an answer that was lost.
       if (has?.status === 'left' && has.leftOn === leftOn && has.leaveReason === reason)
@@ -112,6 +110,7 @@ export class EnrolmentService {
         throw new UnprocessableError({ errors: [{ pointer: '/left_on', detail: 'is before the admission' }] });
       }
       const ended = await endMembership(knex, studentId, leftOn);
+      await this.#departures.onLeave(knex, studentId, leftOn);
       await knex.raw(
         `UPDATE students SET status = 'left', left_on = :leftOn, leave_reason = :reason, updated_at = :now, version = ${NEXT_VERSION}
          WHERE id = :studentId`,
@@ -130,9 +129,10 @@ export class EnrolmentService {
         after: { status: 'left', left_on: leftOn },
       });
       return { student: (await this.#store.find(studentId, leftOn, knex))!, classes: ended };
-    });
-    await this.#forget(student, classes);
-    return { student, open: await openItemsOf(studentId, this.#obligations, this.#log) };
+    };
+    const settle = ({ classes }: { classes: string[] }) => this.#caches.forgetMembership(studentId, classes);
+    const { student } = await this.#writes.run(caller, work, {}, { settle });
+    return { student, open: await this.#departures.obligationsOf(studentId) };
   }
 
   /**
@@ -176,15 +176,6 @@ export class EnrolmentService {
     });
     const { rollNo } = result.rows[0];
     return { enrolment: { id, classId, className: target.name, rollNo, startsOn, endsOn: null }, from };
-  }
-
-  async #forget(student: StudentRow, classes: readonly (string | null)[]): Promise<void> {
-    const guardians = await this.#store.guardians(student.id);
-    await this.#caches.forget({
-      rosters: classes.filter((id) => id !== null),
-      students: [student.id],
-      users: [student.userId, ...guardians.map(({ userId }) => userId)],
-    });
   }
 }
 

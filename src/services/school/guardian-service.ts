@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { NotFoundError } from '../../errors/catalogue.ts';
-import { type Caller, FIRST_VERSION, requireVersion, type WriteThrough } from '../write-through.ts';
+import { type Caller, type Change, FIRST_VERSION, requireVersion, type WriteThrough } from '../write-through.ts';
 import { touch } from './enrolment-service.ts';
 import type { SchoolCaches } from './school-caches.ts';
 import type { GuardianLink, StudentStore } from './student-store.ts';
@@ -43,7 +43,7 @@ export class GuardianService {
     wanted: readonly WantedGuardian[],
     ifMatch?: number,
   ): Promise<{ guardians: GuardianLink[]; version: number }> {
-    const { before, after, version } = await this.#writes.run(caller, async ({ knex, emit, record }) => {
+    const work = async ({ knex, emit, record }: Change) => {
       const locked = await knex.raw('SELECT version FROM students WHERE id = ? FOR NO KEY UPDATE', [studentId]);
       if (!locked.rows[0]) throw new NotFoundError();
       requireVersion(ifMatch, locked.rows[0].version);
@@ -60,10 +60,22 @@ export class GuardianService {
         before: old.map(rightsOf),
         after: now.map(rightsOf),
       });
-      return { before: old, after: now, version: await touch(knex, studentId, caller.now) };
-    });
-    await this.#caches.forget({ users: usersOf(before, after) });
-    return { guardians: after, version };
+      return { users: usersOf(old, now), guardians: now, version: await touch(knex, studentId, caller.now) };
+    };
+    const settle = ({ users }: { users: string[] }) => this.#caches.forget({ users });
+    const { guardians, version } = await this.#writes.run(caller, work, {}, { settle });
+    return { guardians, version };
+  }
+
+  /** The same list, with those whom the school knows by name and phone named by their ids: brothers and sisters share a guardian. */
+  recognise(knex: Knex, wanted: readonly WantedGuardian[]): Promise<WantedGuardian[]> {
+    return Promise.all(
+      wanted.map(async ({ full_name, phone, email, ...link }) => {
+        if (full_name === undefined || phone === undefined) return link;
+        const id = await knownGuardian(knex, { full_name, phone });
+        return id === undefined ? { ...link, full_name, phone, email: email ?? null } : { ...link, guardian_id: id };
+      }),
+    );
   }
 
   /**
@@ -106,6 +118,18 @@ export class GuardianService {
     }
     await knex('student_guardians').insert(links);
   }
+}
+
+/** The guardian of this name, in whatever case, and phone. */
+export async function knownGuardian(
+  knex: Knex,
+  person: { full_name: string; phone: string },
+): Promise<string | undefined> {
+  const result = await knex.raw(
+    'SELECT id FROM guardians WHERE phone = :phone AND lower(full_name) = lower(:full_name) ORDER BY id LIMIT 1',
+    person,
+  );
+  return result.rows[0]?.id;
 }
 
 /** For the audit log: who may do what, without names or numbers. */

@@ -34,6 +34,20 @@ export class SchoolCaches {
     await Promise.all([this.#school.forget(...names), this.#forgetLogins(users)]);
   }
 
+  /** A student has joined or left classes: their rosters, and what the student and its guardians reach. */
+  async forgetMembership(studentId: string, classIds: readonly (string | null)[]): Promise<void> {
+    const { rows } = await this.#knex.raw(
+      `SELECT user_id AS id FROM students WHERE id = :studentId
+       UNION SELECT g.user_id FROM student_guardians l JOIN guardians g ON g.id = l.guardian_id WHERE l.student_id = :studentId`,
+      { studentId },
+    );
+    await this.forget({
+      rosters: classIds.filter((id) => id !== null),
+      students: [studentId],
+      users: (rows as { id: string | null }[]).map(({ id }) => id),
+    });
+  }
+
   /** Scopes live with the logins. */
   async #forgetLogins(users: NonNullable<Stale['users']>): Promise<void> {
     const ids = users === 'everybody' ? await this.#usersLoggedIn() : users.filter((id) => id !== null);

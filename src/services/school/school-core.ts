@@ -3,6 +3,7 @@ import { IMPORTS } from '../../../queues/imports.queue.ts';
 import type { Engine } from '../../engine.ts';
 import type { AnyCard } from '../../lib/cards.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { EventConsumer } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
 import { nightlyPurge, type ScheduledTask } from '../../lib/scheduled-task.ts';
@@ -13,12 +14,14 @@ import type { Sessions } from '../auth/sessions.ts';
 import { storeHomeworkOf } from '../homework/pending-homework.ts';
 import { ImportService } from '../imports/import-service.ts';
 import { createImportRoutes } from '../imports/imports.routes.ts';
-import { createStudentImport, studentColumnOf } from '../imports/student-import.ts';
-import { createUserImport, userColumnOf } from '../imports/user-import.ts';
+import { createStudentImport } from '../imports/student-import.ts';
+import { createUserImport } from '../imports/user-import.ts';
+import type { UserService } from '../users/user-service.ts';
 import type { WriteThrough } from '../write-through.ts';
 import { ClassService } from './class-service.ts';
 import { ClassSubjectService } from './class-subject-service.ts';
 import { createClassRoutes } from './classes.routes.ts';
+import type { Departures } from './departures.ts';
 import { EnrolmentService } from './enrolment-service.ts';
 import { type FileReaders, FileService } from './file-service.ts';
 import { FileStore } from './file-store.ts';
@@ -28,6 +31,7 @@ import { GuardianService } from './guardian-service.ts';
 import { createLessonsCard } from './lessons-card.ts';
 import type { School } from './school.ts';
 import { SchoolCaches } from './school-caches.ts';
+import { createScopeConsumer } from './scope-consumer.ts';
 import { createStructureRoutes } from './structure.routes.ts';
 import { StudentService } from './student-service.ts';
 import { StudentStore } from './student-store.ts';
@@ -49,6 +53,9 @@ export interface SchoolCoreDeps {
   days: YearDays;
   activity: ActivityLog;
   writes: WriteThrough;
+  users: UserService;
+  /** Who takes part when a student leaves. */
+  departures: Departures;
   clock: Clock;
   log: Log;
 }
@@ -57,10 +64,12 @@ export interface SchoolCoreDeps {
 export function createSchoolCore(deps: SchoolCoreDeps): {
   routes: Route[];
   cards: AnyCard[];
+  consumers: EventConsumer[];
   tasks: ScheduledTask[];
   runImport: ImportService['run'];
 } {
-  const { engine, knex, school, sessions, objects, files, readers, days, activity, writes, clock, log } = deps;
+  const { engine, knex, school, sessions, objects, files, readers, days, activity, writes, users, departures } = deps;
+  const { clock, log } = deps;
   const caches = new SchoolCaches({ knex, school, sessions });
   const years = new YearService({
     writes,
@@ -81,7 +90,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
   const timetables = new TimetableService({ writes, knex, caches });
   const substitutions = new SubstitutionService({ writes, school, caches });
   const store = new StudentStore(knex);
-  const enrolment = new EnrolmentService({ writes, store, caches, obligations: [], log });
+  const enrolment = new EnrolmentService({ writes, store, caches, departures });
   const guardians = new GuardianService({ writes, store, caches });
   const students = new StudentService({ writes, store, school, caches, enrolment, guardians, files });
   const fileService = new FileService({ writes, store: new FileStore(knex), objects, readers });
@@ -89,11 +98,13 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
     queue: engine.queues[IMPORTS],
     files: fileService,
     activity,
-    targets: {
-      users: { rows: createUserImport({ knex, writes }), columnOf: userColumnOf },
-      students: { rows: createStudentImport({ knex, school, students }), columnOf: studentColumnOf },
+    kinds: {
+      users: createUserImport({ users, studentsByAdmissionNo: (numbers) => store.idsByAdmissionNo(numbers) }),
+      students: createStudentImport({ students, currentClasses: () => classes.currentNames() }),
     },
+    writes,
     clock,
+    log,
   });
   return {
     cards: [createLessonsCard({ knex, school })],
@@ -104,6 +115,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
       ...createImportRoutes({ imports }),
       ...createStudentRoutes({ students, enrolment, guardians }),
     ],
+    consumers: [createScopeConsumer({ caches, knex })],
     tasks: [nightlyPurge('auth', 'uploads', fileService)],
     runImport: (...job) => imports.run(...job),
   };

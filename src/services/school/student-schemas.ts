@@ -114,7 +114,8 @@ export const studentDetail = view({
 export const studentView = Joi.alternatives(studentDetail, narrowStudent);
 export const enrolmentAnswer = enrolmentView;
 
-const openItem = view({
+const obligation = view({
+  kind: Joi.string().valid('loan', 'due'),
   id: Joi.string(),
   label: Joi.string(),
   due_on: schoolDate.allow(null),
@@ -122,7 +123,7 @@ const openItem = view({
 });
 export const leavingView = view({
   ...wholeStudent,
-  open_items: Joi.object().pattern(Joi.string(), Joi.array().items(openItem).allow(null)),
+  open_items: Joi.array().items(obligation),
 });
 
 export const toEnrolment = ({ id, classId, className, rollNo, startsOn, endsOn }: EnrolmentRow) => ({

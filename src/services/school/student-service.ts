@@ -1,7 +1,15 @@
 import { HasDataError, NotFoundError } from '../../errors/catalogue.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { Position } from '../../stores/postgres/conditions.ts';
-import { type Caller, FIRST_VERSION, NEXT_VERSION, requireVersion, type WriteThrough } from '../write-through.ts';
+import {
+  type Caller,
+  type Change,
+  FIRST_VERSION,
+  NEXT_VERSION,
+  type Rehearsal,
+  requireVersion,
+  type WriteThrough,
+} from '../write-through.ts';
 import type { EnrolmentService } from './enrolment-service.ts';
 import type { Files } from './files.ts';
 import type { GuardianService, WantedGuardian } from './guardian-service.ts';
@@ -105,51 +113,96 @@ export class StudentService {
   /**
    * Admits a student with guardians and, if a class is named, a seat in it: all or nothing.
    *
-   * @param id given where a repetition must hit the same row
    * @throws TakenError, ClassFullError, NotFoundError, FileNotReadyError, FileTypeError, UnprocessableError
    */
-  async create(caller: Caller, input: NewStudent, id: string = caller.newId()): Promise<StudentDetail> {
-    const { guardians, class_id: classId, starts_on, admitted_on, ...fields } = input;
+  async create(caller: Caller, input: NewStudent): Promise<StudentDetail> {
+    const id = caller.newId();
     const today = await this.#school.today();
-    const admittedOn = admitted_on ?? today;
     const known = await this.#store.find(id, today);
     if (known) return this.#whole(known); // by the same request, whose answer was lost
-    await this.#requirePhoto(caller, fields.photo_file_id);
-    const detail = await this.#writes.run(
+    await this.#requirePhoto(caller, input.photo_file_id);
+    return this.#writes.run(
       caller,
       async (change) => {
-        const { knex, record } = change;
-        await knex.raw(
-          `INSERT INTO students (id, admission_no, full_name, birth_on, gender, house, admitted_on, photo_file_id, status, created_at, updated_at, version)
-           VALUES (:id, :admission_no, :full_name, :birth_on, :gender, :house, :admittedOn, :photo_file_id, 'active', :now, :now, ${FIRST_VERSION})`,
-          { ...fields, id, admittedOn, now: caller.now },
-        );
-        await this.#guardians.link(caller, knex, id, guardians);
-        if (classId) {
-          const startsOn = starts_on ?? admittedOn;
-          await this.#enrolment.place(caller.newId(), change, { id, admittedOn }, { classId, startsOn });
-        }
-        record({
-          service: 'auth',
-          action: 'student.create',
-          entity: { type: 'student', id },
-          after: { class_id: classId ?? null },
-        });
-        const [student, links, enrolments] = [
-          (await this.#store.find(id, today, knex))!,
-          await this.#store.guardians(id, knex),
-          await this.#store.enrolments(id, knex),
+        await this.#admit(change, caller, id, input, today);
+        const [student, guardians, enrolments] = [
+          (await this.#store.find(id, today, change.knex))!,
+          await this.#store.guardians(id, change.knex),
+          await this.#store.enrolments(id, change.knex),
         ];
-        return { student, sight: 'staff' as const, guardians: links, enrolments };
+        return { student, sight: 'staff' as const, guardians, enrolments };
       },
       UNIQUES,
+      { settle: ({ guardians }) => this.#forgetAdmission(id, input, guardians) },
     );
-    await this.#caches.forget({
-      rosters: classId ? [classId] : [],
-      students: [id],
-      users: detail.guardians.map(({ userId }) => userId),
+  }
+
+  /**
+   * Admits one student of many: the same as `create`, but guardians of the school are recognised by name and phone.
+   *
+   * @param id the same for every attempt: who is there already is left alone
+   * @throws as `create` does
+   */
+  async createOfMany(caller: Caller, id: string, input: NewStudent): Promise<void> {
+    const today = await this.#school.today();
+    await this.#writes.run(
+      caller,
+      async (change) => {
+        await this.#admitOfMany(change, caller, id, input, today);
+        return input.guardians.length > 0 ? await this.#store.guardians(id, change.knex) : [];
+      },
+      UNIQUES,
+      { settle: (guardians) => this.#forgetAdmission(id, input, guardians) },
+    );
+  }
+
+  /** Throws what `createOfMany` would. */
+  async rehearse(rehearsal: Rehearsal, caller: Caller, id: string, input: NewStudent): Promise<void> {
+    const today = await this.#school.today();
+    await rehearsal.run((change) => this.#admitOfMany(change, caller, id, input, today), UNIQUES);
+  }
+
+  async #admitOfMany(change: Change, caller: Caller, id: string, input: NewStudent, today: string): Promise<void> {
+    const guardians = await this.#guardians.recognise(change.knex, input.guardians);
+    await this.#admit(change, caller, id, { ...input, guardians }, today);
+  }
+
+  /** The rows of an admission; nothing when the student is there already. */
+  async #admit(
+    change: Change,
+    caller: Caller,
+    id: string,
+    { guardians, class_id: classId, starts_on, admitted_on, ...fields }: NewStudent,
+    today: string,
+  ): Promise<void> {
+    const { knex, record } = change;
+    const admittedOn = admitted_on ?? today;
+    const added = await knex.raw(
+      `INSERT INTO students (id, admission_no, full_name, birth_on, gender, house, admitted_on, photo_file_id, status, created_at, updated_at, version)
+       VALUES (:id, :admission_no, :full_name, :birth_on, :gender, :house, :admittedOn, :photo_file_id, 'active', :now, :now, ${FIRST_VERSION})
+       ON CONFLICT (id) DO NOTHING`,
+      { ...fields, id, admittedOn, now: caller.now },
+    );
+    if (added.rowCount === 0) return;
+    if (guardians.length > 0) await this.#guardians.link(caller, knex, id, guardians);
+    if (classId) {
+      const startsOn = starts_on ?? admittedOn;
+      await this.#enrolment.place(caller.newId(), change, { id, admittedOn }, { classId, startsOn });
+    }
+    record({
+      service: 'auth',
+      action: 'student.create',
+      entity: { type: 'student', id },
+      after: { class_id: classId ?? null },
     });
-    return detail;
+  }
+
+  async #forgetAdmission(id: string, { class_id }: NewStudent, guardians: readonly GuardianLink[]): Promise<void> {
+    await this.#caches.forget({
+      rosters: class_id ? [class_id] : [],
+      students: [id],
+      users: guardians.map(({ userId }) => userId),
+    });
   }
 
   /** @throws NotFoundError, TakenError, HasDataError, StaleVersionError, FileNotReadyError, FileTypeError */

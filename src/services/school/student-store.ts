@@ -84,6 +84,14 @@ export class StudentStore {
     return result.rows[0];
   }
 
+  async idsByAdmissionNo(numbers: readonly string[]): Promise<Map<string, string>> {
+    const result = await this.#knex.raw(
+      'SELECT admission_no AS number, id FROM students WHERE admission_no = ANY(?::text[])',
+      [numbers as string[]],
+    );
+    return new Map((result.rows as { number: string; id: string }[]).map(({ number, id }) => [number, id]));
+  }
+
   /**
    * Sorted by name; one row more than the page holds tells that there is another.
    *

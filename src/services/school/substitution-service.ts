@@ -36,7 +36,7 @@ export class SubstitutionService {
   async create(caller: Caller, classId: string, wanted: NewSubstitution): Promise<SubstitutionRow> {
     const today = await this.#school.today();
     const row = { id: caller.newId(), class_id: classId, ...wanted };
-    const users = await this.#writes.run(
+    await this.#writes.run(
       caller,
       async ({ knex, emit, record }) => {
         const { yearStartsOn, yearEndsOn } = await lockClass(knex, classId);
@@ -68,8 +68,8 @@ export class SubstitutionService {
         return usersOfStaff(knex, [staff_id]);
       },
       UNIQUES,
+      { settle: (users) => this.#caches.forget({ users }) },
     );
-    await this.#caches.forget({ users });
     return row;
   }
 }

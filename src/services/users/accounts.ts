@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 import type { Engine } from '../../engine.ts';
 import type { Background } from '../../lib/background.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { EventConsumer } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Route } from '../../lib/route.ts';
 import { nightlyPurge, type ScheduledTask } from '../../lib/scheduled-task.ts';
@@ -38,13 +40,21 @@ export interface AccountDeps {
   background: Background;
   log: Log;
   writes: WriteThrough;
+  /** Secrets that sign tokens, the newest first. */
+  secrets: readonly Uint8Array[];
+  clock: Clock;
 }
 
 /** Puts together what changes accounts, by their owners and by administrators. */
-export function createAccounts(deps: AccountDeps): { routes: Route[]; tasks: ScheduledTask[]; users: UserService } {
+export function createAccounts(deps: AccountDeps): {
+  routes: Route[];
+  consumers: EventConsumer[];
+  tasks: ScheduledTask[];
+  users: UserService;
+} {
   const { engine, knex, school, authStore, logins, sessions, tokens, guard, mailer, appUrl, background, log } = deps;
   const store = new UserStore(knex);
-  const accountTokens = new AccountTokens(knex);
+  const accountTokens = new AccountTokens({ knex, secret: deps.secrets[0]! });
   const mails = new AccountMails({ mailer, appUrl });
   const shared = { store, logins, accountTokens, sessions, mails, through: deps.writes, background };
   const credentials = new CredentialService({ users: store, logins, accountTokens, mails, log });
@@ -57,6 +67,14 @@ export function createAccounts(deps: AccountDeps): { routes: Route[]; tasks: Sch
   return {
     users: services.users,
     routes: [...createAccountRoutes(services), ...createUserRoutes(services)],
+    consumers: [
+      {
+        name: 'account-invites',
+        service: 'auth',
+        on: ['auth.user.invited'],
+        handle: (event) => services.users.sendInvite(event, deps.clock.now()),
+      },
+    ],
     tasks: [nightlyPurge('auth', 'logins', logins), nightlyPurge('auth', 'account-tokens', accountTokens)],
   };
 }

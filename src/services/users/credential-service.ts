@@ -1,10 +1,10 @@
+import type { Knex } from 'knex';
 import { BadStateError, UnprocessableError } from '../../errors/catalogue.ts';
 import type { Log } from '../../lib/log.ts';
 import type { AccountMails } from '../auth/account-mails.ts';
 import type { AccountTokens, IssuedToken } from '../auth/account-tokens.ts';
 import { hashPassword, newTemporaryPassword } from '../auth/passwords.ts';
 import type { SessionStore } from '../auth/session-store.ts';
-import type { Caller, Change } from '../write-through.ts';
 import type { Credentials } from './user-fields.ts';
 import type { LockedUser, UserRow, UserStore } from './user-store.ts';
 
@@ -45,30 +45,39 @@ export class CredentialService {
   }
 
   /**
-   * @param user the account as it is, unless it is new
+   * What costs time: done before a transaction holds rows.
+   *
+   * @param email undefined where the row has to tell
+   * @throws UnprocessableError when an invite has no address to go to
+   */
+  async prepare(kind: Credentials, email: string | null | undefined): Promise<Prepared> {
+    if (kind === 'invite') {
+      if (email !== undefined) requireAddress(email);
+      return { kind };
+    }
+    const password = newTemporaryPassword();
+    return { kind, password, passwordHash: await hashPassword(password) };
+  }
+
+  /**
+   * A temporary password ends the logins there are, as every new password does (A4).
+   *
+   * @param tokenId of an invite: the same for a repetition, which then sends the same link
    * @throws UnprocessableError when an invite has no address to go to
    * @throws BadStateError when an invite is for somebody who has a password
    */
-  async prepare(kind: Credentials, email: string | null, user?: LockedUser): Promise<Prepared> {
-    if (kind === 'temporary_password') {
-      const password = newTemporaryPassword();
-      return { kind, password, passwordHash: await hashPassword(password) };
-    }
-    if (!email) throw new UnprocessableError({ errors: [{ pointer: '/email', detail: 'an invite needs an address' }] });
-    if (user && user.status !== 'invited') throw new BadStateError('only who has not accepted an invite gets another');
-    return { kind };
-  }
-
-  /** A temporary password ends the logins there are, as every new password does (A4). */
   async issue(
-    { knex }: Pick<Change, 'knex'>,
-    { now, newId }: Pick<Caller, 'now' | 'newId'>,
-    userId: string,
+    knex: Knex.Transaction,
+    user: Pick<LockedUser, 'email' | 'status'> & { id: string },
     prepared: Prepared,
+    { now, tokenId }: { now: Date; tokenId: string },
   ): Promise<IssuedCredentials> {
+    const { id: userId, email, status } = user;
     const { kind } = prepared;
     if (kind === 'invite') {
-      const token = await this.#accountTokens.issue(knex, { id: newId(), userId, kind, now });
+      requireAddress(email);
+      if (status !== 'invited') throw new BadStateError('only who has not accepted an invite gets another');
+      const token = await this.#accountTokens.issue(knex, { id: tokenId, userId, kind, now });
       return token && { kind, token };
     }
     const { password, passwordHash } = prepared;
@@ -82,14 +91,30 @@ export class CredentialService {
   async handOut({ id, email, login }: UserRow, issued: IssuedCredentials): Promise<HandedOut> {
     if (issued?.kind === 'temporary_password') return { invite: null, temporary_password: issued.password };
     if (!issued) return { invite: null, temporary_password: null };
-    const { token, expiresAt } = issued.token;
+    const { expiresAt } = issued.token;
     let isSent = true;
     try {
-      await this.#mails.sendLink('invite', { email: email!, login, token, expiresAt });
+      await this.#mails.sendLink('invite', { email: email!, login, ...issued.token });
     } catch (error) {
       isSent = false;
       this.#log.error('invite not sent', { userId: id, error });
     }
     return { invite: { expires_at: expiresAt.toISOString(), is_sent: isSent }, temporary_password: null };
   }
+
+  /**
+   * Invites somebody for whom no request waits. Tried again under the same id it is the same mail with the same link.
+   *
+   * @throws MailNotSentError
+   */
+  async sendInvite({ id: userId, email, login }: UserRow, id: string, now: Date): Promise<void> {
+    const token = await this.#users.transaction((knex) =>
+      this.#accountTokens.issue(knex, { id, userId, kind: 'invite', now }),
+    );
+    if (token) await this.#mails.sendLink('invite', { email: email!, login, ...token });
+  }
+}
+
+function requireAddress(email: string | null): void {
+  if (!email) throw new UnprocessableError({ errors: [{ pointer: '/email', detail: 'an invite needs an address' }] });
 }

@@ -1,13 +1,14 @@
 import type { Knex } from 'knex';
 import { TakenError, UnprocessableError } from '../../errors/catalogue.ts';
 import type { Role } from '../../lib/actor.ts';
+import { knownGuardian } from '../school/guardian-service.ts';
 import { FIRST_VERSION, NEXT_VERSION } from '../write-through.ts';
 import type { GuardianFields, PersonFields, StaffFields } from './user-fields.ts';
 
-type PersonKind = keyof PersonFields;
+export type PersonKind = keyof PersonFields;
 
 /** A login with a role is that of such a person. */
-const PERSON_OF: Record<Role, PersonKind> = {
+export const PERSON_OF: Readonly<Record<Role, PersonKind>> = {
   admin: 'staff',
   principal: 'staff',
   teacher: 'staff',
@@ -18,8 +19,8 @@ const PERSON_OF: Record<Role, PersonKind> = {
   parent: 'guardian',
 };
 
-const NEEDED_OF_STAFF = ['employee_no', 'full_name', 'designation', 'joined_on'] as const;
-const NEEDED_OF_GUARDIAN = ['full_name', 'phone'] as const;
+export const NEEDED_OF_STAFF = ['employee_no', 'full_name', 'designation', 'joined_on'] as const;
+export const NEEDED_OF_GUARDIAN = ['full_name', 'phone'] as const;
 
 /** @throws UnprocessableError when a role has nobody behind it: its scopes would reach no rows */
 export function requirePeople(roles: readonly Role[], people: Record<PersonKind, boolean>): void {
@@ -27,6 +28,14 @@ export function requirePeople(roles: readonly Role[], people: Record<PersonKind,
     .filter((role) => !people[PERSON_OF[role]])
     .map((role) => ({ pointer: '/roles', detail: `${role} needs a person of kind ${PERSON_OF[role]}` }));
   if (errors.length > 0) throw new UnprocessableError({ errors });
+}
+
+/** A guardian whom the school knows by name and phone is linked, not added again. */
+export async function recognise(knex: Knex, { guardian, ...others }: PersonFields): Promise<PersonFields> {
+  if (!guardian?.full_name || !guardian.phone) return { ...others, ...(guardian ? { guardian } : {}) };
+  const { full_name, phone } = guardian;
+  const id = await knownGuardian(knex, { full_name, phone });
+  return { ...others, guardian: id === undefined ? guardian : { id } };
 }
 
 interface Place {

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { ROLES, type Role } from '../../lib/actor.ts';
-import { isoInstant, line, nullable, phone, schoolDate, uuid, view } from '../../lib/joi.ts';
+import { email, isoInstant, line, nullable, phone, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 
 /** How somebody gets into an account: by a link in a mail, or by a password that an admin hands over. */
@@ -51,11 +51,7 @@ export const loginField = Joi.string()
   .pattern(/^[A-Za-z0-9][A-Za-z0-9._@+-]{2,63}$/, 'login')
   .max(LIMITS.users.login);
 
-export const emailField = Joi.string()
-  .trim()
-  .email({ tlds: false, allowUnicode: false })
-  .max(LIMITS.users.email)
-  .allow(null);
+export const emailField = nullable(email);
 
 const personField = Joi.object<PersonFields>({
   staff: Joi.object<StaffFields>({

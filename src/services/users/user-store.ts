@@ -80,6 +80,10 @@ export class UserStore {
     this.#knex = knex;
   }
 
+  transaction<T>(work: (knex: Knex.Transaction) => Promise<T>): Promise<T> {
+    return this.#knex.transaction(work);
+  }
+
   /** By login. @param on school date, for the members of a class */
   async list({ role, q, class_id, status, limit, after }: UserFilter, on: string): Promise<UserRow[]> {
     const conditions = [
