@@ -36,6 +36,22 @@ const ownClassSubject = async (): Promise<string> =>
     ({ class: { id } }: { class: { id: string } }) => id === classId,
   ).id;
 
+// First: what the others do is told to the same student, sooner or later.
+describe('the card of unread notifications', () => {
+  it('DB1: counts those of whoever looks, as they are now', async () => {
+    const count = async () => (await cardOf(student, 'student', 'unread')).count;
+    const [mine, parents] = [await count(), (await childsCard('unread')).count];
+    const classSubject = await ownClassSubject();
+    await teacher('POST', '/homework', {
+      body: { class_subject_ids: [classSubject], title: 'Told', due_at: `${TODAY}T18:00:00.000Z` },
+    });
+    await until('the notification', async () => ((await count()) > mine ? true : undefined));
+    expect((await childsCard('unread')).count).toBe(parents);
+    await student('POST', '/notifications/read', { body: { all: true } });
+    expect(await count()).toBe(0);
+  });
+});
+
 describe('the events card', () => {
   const add = async (title: string, audiences: object[], fields: object = {}) =>
     (
@@ -110,21 +126,6 @@ describe('kept cards', () => {
     const quiet = await look(92);
     expect((await look(92 + 200)).as_of).toBe(quiet.as_of);
     expect((await look(92 + 400)).as_of).not.toBe(quiet.as_of);
-  });
-});
-
-describe('the card of unread notifications', () => {
-  it('DB1: counts those of whoever looks, as they are now', async () => {
-    const count = async () => (await cardOf(student, 'student', 'unread')).count;
-    const [mine, parents] = [await count(), (await childsCard('unread')).count];
-    const classSubject = await ownClassSubject();
-    await teacher('POST', '/homework', {
-      body: { class_subject_ids: [classSubject], title: 'Told', due_at: `${TODAY}T18:00:00.000Z` },
-    });
-    await until('the notification', async () => ((await count()) > mine ? true : undefined));
-    expect((await childsCard('unread')).count).toBe(parents);
-    await student('POST', '/notifications/read', { body: { all: true } });
-    expect(await count()).toBe(0);
   });
 });
 
