@@ -59,6 +59,17 @@ describe('/openapi.json', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('shows a real answer of each kind of error', async () => {
+    const { components } = (await nobody('GET', '/openapi.json')).body;
+    const answer = (await school.as('admin')('POST', '/academic-years', { body: { name: 'never' } })).body;
+    const { instance: _i, requestId: _r, errors: _e, ...kind } = components.examples.VALIDATION_FAILED.value;
+    expect(answer).toMatchObject(kind);
+    for (const [code, { value }] of Object.entries<{ value: object }>(components.examples)) {
+      expect(value).toMatchObject({ code });
+      expect(school.description.validate(['components', 'schemas', 'Problem'], value)).toEqual([]);
+    }
+  });
+
   it('is what answers are held against: each kind of deviation is named with its path', () => {
     const check = (body: unknown, status = 200, more: Record<string, string> = {}) => {
       const headers = new Headers({

@@ -3,7 +3,7 @@ import type { Route } from '../../lib/route.ts';
 import { HEADERS } from './headers.ts';
 import type { JsonSchema } from './joi-description.ts';
 import { type Example, type OperationContext, operationIdOf, operationOf, templateOf } from './operation.ts';
-import { PROBLEM_SCHEMA } from './problems.ts';
+import { PROBLEM_EXAMPLES, PROBLEM_SCHEMA } from './problems.ts';
 
 export interface DescriptionOptions {
   routes: readonly Route[];
@@ -86,6 +86,7 @@ export function describeApi({ routes, entities, prefix, ...context }: Descriptio
         },
       },
       schemas: { Problem: PROBLEM_SCHEMA },
+      examples: PROBLEM_EXAMPLES,
       headers: HEADERS,
       parameters,
     },

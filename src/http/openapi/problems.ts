@@ -1,8 +1,9 @@
-import type { ErrorKind } from '../../errors/app-error.ts';
+import { AppError, type ErrorKind, type ErrorOccurrence } from '../../errors/app-error.ts';
 import * as catalogue from '../../errors/catalogue.ts';
 import type { EntityDefinition } from '../../lib/entity.ts';
 import { hasRule } from '../../lib/joi.ts';
 import type { Route } from '../../lib/route.ts';
+import { problemOf } from '../problem.ts';
 import { type HeaderName, headerRefs } from './headers.ts';
 import type { JsonSchema } from './joi-description.ts';
 
@@ -42,6 +43,20 @@ export const PROBLEM_SCHEMA: JsonSchema = {
   },
   required: ['type', 'title', 'status', 'instance', 'code', 'requestId'],
 };
+
+/** What a kind says besides its own words, where every answer of that kind says such. */
+const OCCURRENCES: Readonly<Record<string, ErrorOccurrence>> = {
+  VALIDATION_FAILED: { errors: [{ pointer: '/title', detail: 'is required' }] },
+  VERSION_CONFLICT: { detail: 'current version is 1757486400000000', members: { currentVersion: 1757486400000000 } },
+};
+
+/** An answer of each kind, as `problemOf` makes it. */
+export const PROBLEM_EXAMPLES: Readonly<Record<string, { value: object }>> = Object.fromEntries(
+  [...KINDS].map(([code, kind]) => [
+    code,
+    { value: problemOf(new AppError(kind, OCCURRENCES[code]), '0b7ad6b5-3a0e-4d0c-9d57-6f3f0c7b8a11', '/api/v1/…') },
+  ]),
+);
 
 const ALWAYS = ['MALFORMED_REQUEST', 'VALIDATION_FAILED', 'RATE_LIMITED', 'INTERNAL', 'BUFFER_UNAVAILABLE'];
 const STORES = ['DATABASE_UNAVAILABLE', 'OVERLOADED', 'SHUTTING_DOWN'];
@@ -106,6 +121,7 @@ const problemResponse = (status: number, kinds: readonly ErrorKind[]): JsonSchem
           { properties: { status: { const: status }, code: { enum: kinds.map(({ code }) => code) } } },
         ],
       },
+      examples: Object.fromEntries(kinds.map(({ code }) => [code, { $ref: `#/components/examples/${code}` }])),
     },
   },
 });
