@@ -7,11 +7,11 @@ import {
   text,
 } from '../../lib/entity.ts';
 import type { StoreWrite } from './sink.ts';
-import { type BatchStatement, list, quoteName, Rows, upsert } from './statement-rows.ts';
+import { type BatchStatement, list, quoteName, Rows, sameKey, upsert } from './statement-rows.ts';
 import { asSeen, sheetEvents } from './stored-events.ts';
 
 function refusedClause(sink: PostgresSink): string {
-  const on = sink.conflict.map((name) => `stored.${quoteName(name)} = incoming.${quoteName(name)}`).join(' AND ');
+  const on = sameKey(sink.conflict, 'stored', 'incoming');
   const version = quoteName(sink.version);
   // A write that comes again after a newer one is stale, not refused: the state that speaks against it is its successor's.
   const isNews = `(stored.${version} IS NULL OR stored.${version} < incoming.${version})`;

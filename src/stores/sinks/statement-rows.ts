@@ -57,6 +57,10 @@ export const quoteName = (name: string): string => `"${name}"`;
 export const list = (names: readonly string[], prefix = ''): string =>
   names.map((name) => prefix + quoteName(name)).join(', ');
 
+/** Condition that two tables of a statement are at the same row. */
+export const sameKey = (conflict: readonly string[], left: string, right: string): string =>
+  conflict.map((name) => `${left}.${quoteName(name)} = ${right}.${quoteName(name)}`).join(' AND ');
+
 /** A table with what decides whether a row is replaced. */
 export type Target = Pick<PostgresSink, 'table' | 'conflict' | 'version'>;
 

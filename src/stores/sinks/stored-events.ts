@@ -1,6 +1,6 @@
 import type { Column, Columns, EntityDefinition, PostgresSink, StoredEvent } from '../../lib/entity.ts';
 import { outboxClauses } from '../postgres/outbox.ts';
-import { quoteName, type Target } from './statement-rows.ts';
+import { quoteName, sameKey, type Target } from './statement-rows.ts';
 
 /*
  * Events that rows make when a batch stores them, as parts of the batch's one statement:
@@ -16,8 +16,7 @@ import { quoteName, type Target } from './statement-rows.ts';
 
 /** Condition of an upsert: the row is still the one of the snapshot. */
 export function asSeen({ table, conflict, version }: Target): string {
-  const key = conflict.map((name) => `seen.${quoteName(name)} = excluded.${quoteName(name)}`).join(' AND ');
-  return ` AND stored.${quoteName(version)} = (SELECT seen.${quoteName(version)} FROM ${quoteName(table)} seen WHERE ${key})`;
+  return ` AND stored.${quoteName(version)} = (SELECT seen.${quoteName(version)} FROM ${quoteName(table)} seen WHERE ${sameKey(conflict, 'seen', 'excluded')})`;
 }
 
 /** Events of the documents in `written`, which has the row's columns; their keys are in `incoming`. */
@@ -26,8 +25,8 @@ export function documentEvents({ table, conflict, events = [] }: PostgresSink, {
     events,
     ({ name, payload, when }) =>
       `SELECT '${name}'::text AS name, incoming.write_key AS aggregate_id, ${payloadOf('written', payload, columns)} AS payload
-       FROM written JOIN incoming ON ${sameKey('incoming', conflict)}
-       LEFT JOIN ${quoteName(table)} stored ON ${sameKey('stored', conflict)}${when ? ` WHERE ${when}` : ''}`,
+       FROM written JOIN incoming ON ${sameKey(conflict, 'incoming', 'written')}
+       LEFT JOIN ${quoteName(table)} stored ON ${sameKey(conflict, 'stored', 'written')}${when ? ` WHERE ${when}` : ''}`,
   );
 }
 
@@ -44,14 +43,11 @@ export function sheetEvents(
     return `SELECT '${name}'::text AS name, head.write_key AS aggregate_id, ${payloadOf('head', payload, columns)} || jsonb_build_object('changed', list.changed) AS payload
       FROM (SELECT written.${quoteName(headId)} AS head_id,
           jsonb_agg(jsonb_build_object('${key}', written.${member}, 'old', ${before}, 'new', ${now}) ORDER BY written.${member}) AS changed
-        FROM members written LEFT JOIN ${quoteName(table)} stored ON ${sameKey('stored', conflict)} WHERE ${before} IS DISTINCT FROM ${now}
+        FROM members written LEFT JOIN ${quoteName(table)} stored ON ${sameKey(conflict, 'stored', 'written')} WHERE ${before} IS DISTINCT FROM ${now}
         GROUP BY 1) list
       JOIN incoming head ON head.id = list.head_id`;
   });
 }
-
-const sameKey = (table: string, conflict: readonly string[]): string =>
-  conflict.map((name) => `${table}.${quoteName(name)} = written.${quoteName(name)}`).join(' AND ');
 
 function clausesOf(events: readonly StoredEvent[], select: (event: StoredEvent) => string): string {
   const tables = events.map((_, place) => `event_${place}`);
