@@ -34,6 +34,9 @@ export type Touch = `student:${string}` | `class:${string}` | `staff:${string}` 
 
 export type TouchesOf = (event: DomainEvent) => readonly Touch[] | Promise<readonly Touch[]>;
 
+/** How long a card is kept whose changes are all told: as events, or, where the clock makes them, as `until`. */
+export const KEPT_WHILE_TOLD_SECONDS = 300;
+
 interface Card<K extends DashboardKind> {
   /** Its field in the answer. */
   name: string;
@@ -47,7 +50,7 @@ export interface CardDefinition<K extends DashboardKind = DashboardKind> extends
   load(context: CardContexts[K]): Promise<CardContent>;
   /** Which events make it stale, and whose. */
   touches?: Partial<Record<EventName, TouchesOf>>;
-  /** How long it may be kept: a minute unless told, more where all that changes it is among `touches` or told as `until`. */
+  /** A minute unless told. */
   keptSeconds?: number;
 }
 

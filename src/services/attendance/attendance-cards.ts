@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import type { AnyCard, CardDefinition, Touch } from '../../lib/cards.ts';
+import { type AnyCard, type CardDefinition, KEPT_WHILE_TOLD_SECONDS, type Touch } from '../../lib/cards.ts';
 import type { DomainEvent } from '../../lib/events.ts';
 import { uuid } from '../../lib/joi.ts';
 import type { School } from '../school/school.ts';
@@ -46,7 +46,7 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
       month_pct_bp: percentage,
     }),
     touches,
-    keptSeconds: 300,
+    keptSeconds: KEPT_WHILE_TOLD_SECONDS,
     async load({ studentId, classId, today }) {
       const pendingOf = { column: 'class_id', values: classId ? [classId] : [] } as const;
       const from = `${today.slice(0, 7)}-01`;

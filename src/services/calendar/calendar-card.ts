@@ -1,13 +1,11 @@
 import Joi from 'joi';
-import type { CardDefinition, Touch } from '../../lib/cards.ts';
+import { type CardDefinition, KEPT_WHILE_TOLD_SECONDS, type Touch } from '../../lib/cards.ts';
 import { isoInstant, uuid } from '../../lib/joi.ts';
 import { studentViewer } from './audience.ts';
 import { eventFields, localMinute } from './calendar-event.ts';
 import type { CalendarReader } from './calendar-reader.ts';
 
 const NEXT_EVENTS = 5;
-/** Changes are told as events; what the clock does is told as `until`. */
-const KEPT_SECONDS = 300;
 
 /** The next events of a student (DB1), those under way among them. */
 export function createCalendarCard({ reader }: { reader: CalendarReader }): CardDefinition<'student'> {
@@ -33,7 +31,7 @@ export function createCalendarCard({ reader }: { reader: CalendarReader }): Card
         .required(),
     }),
     touches: { 'calendar.event.changed': everybody, 'calendar.holiday.changed': everybody },
-    keptSeconds: KEPT_SECONDS,
+    keptSeconds: KEPT_WHILE_TOLD_SECONDS,
     async load({ studentId, classId, now }) {
       const shown = await reader.next(studentViewer(studentId, classId), now, NEXT_EVENTS);
       return {

@@ -53,14 +53,29 @@ interface DashboardDeps {
   cardMs?: number;
 }
 
-/** Runs the cards that services declare, side by side, and keeps what they say for a minute (DB1). */
+/** The cards of one dashboard. */
+interface CardsOf<K extends DashboardKind> {
+  live: LiveCardDefinition<K>[];
+  kept: CardDefinition<K>[];
+  /** As long as each of the kept ones may be. */
+  keptSeconds: number;
+}
+
+/** Runs the cards that services declare, side by side, and keeps what they say until something changes it (DB1). */
 export class DashboardService {
   readonly #deps: DashboardDeps;
   /** What each event makes stale, by its name. */
   readonly #touchesOf = new Map<EventName, TouchesOf[]>();
+  readonly #cards: { [K in DashboardKind]: CardsOf<K> };
 
   constructor(deps: DashboardDeps) {
     this.#deps = deps;
+    const { cards } = deps;
+    this.#cards = {
+      student: cardsOf('student', cards),
+      teacher: cardsOf('teacher', cards),
+      admin: cardsOf('admin', cards),
+    };
     for (const card of deps.cards) {
       if (isLive(card)) continue;
       const { touches = {} } = card;
@@ -135,7 +150,7 @@ export class DashboardService {
     await this.#deps.touches.add(touched.flat());
   }
 
-  /** For a writer that waits: a mark that cannot be set leaves a dashboard stale for a minute, and fails nobody's write. */
+  /** For a writer that waits: a mark that cannot be set leaves a dashboard stale until the workers hear of it, and fails nobody's write. */
   async handleAtOnce(events: readonly DomainEvent[]): Promise<void> {
     for (const event of events)
       await this.handle(event).catch((error: Error) => this.#deps.log.warn('dashboards not told', { error }));
@@ -150,14 +165,11 @@ export class DashboardService {
     viewerId: string,
     inputs = '',
   ): Promise<CardAnswer> {
-    // The casts: a card of this dashboard takes its context.
-    const own = this.#deps.cards.filter(({ dashboard }) => dashboard === kind);
-    const live = own.filter(isLive) as unknown as LiveCardDefinition<K>[];
-    const kept = own.filter((card) => !isLive(card)) as unknown as CardDefinition<K>[];
+    const { live, kept, keptSeconds } = this.#cards[kind];
     const [{ value }, seen] = await Promise.all([
       this.#deps.cache.get<KeptCards>({
         name,
-        ttlSeconds: Math.min(...kept.map(({ keptSeconds = DASHBOARD_SECONDS }) => keptSeconds)),
+        ttlSeconds: keptSeconds,
         mostSeconds: ({ until }) => (until ? (Date.parse(until) - context.now.getTime()) / 1000 : Infinity),
         stamp: async () => {
           const counts = await this.#deps.touches.stamp([...touches, 'everybody']);
@@ -196,6 +208,14 @@ export class DashboardService {
     );
     return { cards: Object.fromEntries(loaded), degraded, until: untils.sort()[0] };
   }
+}
+
+function cardsOf<K extends DashboardKind>(kind: K, cards: readonly AnyCard[]): CardsOf<K> {
+  // The casts: a card of this dashboard takes its context.
+  const own = cards.filter(({ dashboard }) => dashboard === kind);
+  const live = own.filter(isLive) as unknown as LiveCardDefinition<K>[];
+  const kept = own.filter((card) => !isLive(card)) as unknown as CardDefinition<K>[];
+  return { live, kept, keptSeconds: Math.min(...kept.map((card) => card.keptSeconds ?? DASHBOARD_SECONDS)) };
 }
 
 const isLive = (card: AnyCard): card is Extract<AnyCard, { isLive: true }> => 'isLive' in card;

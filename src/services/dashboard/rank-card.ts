@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import type { CardDefinition } from '../../lib/cards.ts';
+import { type CardDefinition, KEPT_WHILE_TOLD_SECONDS } from '../../lib/cards.ts';
 import type { School } from '../school/school.ts';
 import type { Leaderboards } from './leaderboards.ts';
 
@@ -24,7 +24,7 @@ export const createRankCard = ({
     },
   },
   // The service that gives points counts them itself.
-  keptSeconds: 300,
+  keptSeconds: KEPT_WHILE_TOLD_SECONDS,
   async load({ studentId, classId, today }) {
     const { leaderboard_enabled } = await school.settings();
     const ranked = classId && leaderboard_enabled ? await leaderboards.of(classId, 'year', today) : [];

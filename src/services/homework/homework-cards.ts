@@ -2,7 +2,7 @@ import Joi from 'joi';
 import type { Found, Reader } from '../../buffer/reader.ts';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import type { Cache } from '../../cache/cache.ts';
-import type { AnyCard, CardDefinition, Touch } from '../../lib/cards.ts';
+import { type AnyCard, type CardDefinition, KEPT_WHILE_TOLD_SECONDS, type Touch } from '../../lib/cards.ts';
 import { instantOf } from '../../lib/clock.ts';
 import type { DomainEvent } from '../../lib/events.ts';
 import { isoInstant, uuid } from '../../lib/joi.ts';
@@ -15,8 +15,6 @@ import type { HomeworkStore } from './homework-store.ts';
 const NEXT_DUE = 5;
 /** Of a teacher with something to grade, or of a class that are not due: more is history, or no plan. */
 const MOST_ASSIGNMENTS = 200;
-/** Hand-ins, publications and changes are told as events; what the clock does is told as `until`. */
-const KEPT_SECONDS = 300;
 
 type Due = Pick<Homework, 'id' | 'title' | 'class_subject_id' | 'due_at' | 'publish_at'>;
 
@@ -108,7 +106,7 @@ export function createHomeworkCards({
         .required(),
     }),
     touches: { 'homework.published': ofClass, 'homework.changed': ofClass, 'homework.submitted': submitted },
-    keptSeconds: KEPT_SECONDS,
+    keptSeconds: KEPT_WHILE_TOLD_SECONDS,
     async load({ studentId, classId, now, today }) {
       const taught = (await school.classSubjects()).filter((subject) => subject.classId === classId);
       if (taught.length === 0) return { next_due: [] };
