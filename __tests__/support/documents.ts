@@ -23,6 +23,18 @@ export async function refsOf(school: SchoolHarness): Promise<Refs> {
   };
 }
 
+/** Body of `POST /events` for a day on which the whole school is closed. */
+export const buildClosedDay = (title: string, on: string, fields: object = {}): object => ({
+  title,
+  kind: 'holiday',
+  is_all_day: true,
+  is_school_closed: true,
+  start_local: `${on}T00:00`,
+  duration_min: 1440,
+  audiences: [{ kind: 'school' }],
+  ...fields,
+});
+
 export const buildHomework = (refs: Refs, fields: Partial<Homework> = {}): Homework & Record<string, unknown> => ({
   id: newId(),
   class_subject_id: refs.classSubjectId,

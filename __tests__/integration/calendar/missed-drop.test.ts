@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { addDays } from '../../../src/lib/clock.ts';
+import { buildClosedDay } from '../../support/documents.ts';
 import { type SchoolProcess, SchoolProcesses } from '../../support/school-processes.ts';
 import { until } from '../../support/until.ts';
 
@@ -54,16 +55,7 @@ it('C5: a change whose process dies between its commit and what follows it shows
   try {
     await lock.query(HOLD_COMMITS);
     await lock.query('SELECT pg_advisory_lock($1)', [HELD]);
-    const body = {
-      title,
-      kind: 'holiday',
-      is_all_day: true,
-      is_school_closed: true,
-      start_local: `${on}T00:00`,
-      duration_min: 1440,
-      rrule: 'FREQ=WEEKLY',
-      audiences: [{ kind: 'school' }],
-    };
+    const body = buildClosedDay(title, on, { rrule: 'FREQ=WEEKLY' });
     const lost = writer.call('POST', '/api/v1/events', { token, body }).catch(() => 'no answer');
     await until('the commit to wait', async () => {
       const { rows } = await lock.query(

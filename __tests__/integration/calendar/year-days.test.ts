@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { weekdayOf } from '../../../src/lib/clock.ts';
+import { buildClosedDay } from '../../support/documents.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { until } from '../../support/until.ts';
 
@@ -16,17 +17,7 @@ interface Day {
 const daysOf = async (from: string, to: string): Promise<Day[]> =>
   (await admin('GET', `/school-days?from=${from}&to=${to}`)).body.data;
 const close = async (title: string, on: string, more: object = {}): Promise<void> => {
-  const body = {
-    title,
-    kind: 'holiday',
-    is_all_day: true,
-    is_school_closed: true,
-    start_local: `${on}T00:00`,
-    duration_min: 1440,
-    audiences: [{ kind: 'school' }],
-    ...more,
-  };
-  expect((await admin('POST', '/events', { body })).status).toBe(201);
+  expect((await admin('POST', '/events', { body: buildClosedDay(title, on, more) })).status).toBe(201);
 };
 const addYear = (name: string, starts_on: string, ends_on: string) =>
   admin('POST', '/academic-years', { body: { name, starts_on, ends_on } });

@@ -1,5 +1,6 @@
 import { beforeAll, expect } from 'vitest';
 import { namedId } from '../../../src/lib/ids.ts';
+import { buildClosedDay } from '../../support/documents.ts';
 import { sees } from '../../support/freshness.ts';
 import { useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
@@ -76,18 +77,7 @@ const roll = (status: string, students = [STUDENT], id = classId) =>
 const points = (student_id: string, value: number) =>
   admin('POST', '/points', { body: { student_id, points: value, reason: 'Helped others' } }).then(ok);
 const close = (on: string) =>
-  admin('POST', '/events', {
-    body: {
-      title: `Closed on ${on}`,
-      kind: 'holiday',
-      is_all_day: true,
-      start_local: `${on}T00:00`,
-      duration_min: 1_440,
-      is_school_closed: true,
-      status: 'published',
-      audiences: [{ kind: 'school' }],
-    },
-  }).then(ok);
+  admin('POST', '/events', { body: buildClosedDay(`Closed on ${on}`, on, { status: 'published' }) }).then(ok);
 
 const cardsOf = async (id = STUDENT) => ok(await admin('GET', `/dashboard/student?student_id=${id}`)).body.data.cards;
 /** Of what this file gives: it is due before what the demo school has. */
