@@ -198,6 +198,32 @@ describe('hostile input', () => {
     expect((await post(`${'['.repeat(100_000)}${']'.repeat(100_000)}`)).status).toBe(400);
   });
 
+  it.each([
+    ['items of a list', { title: 'x', tags: Array(1_001).fill({}) }, '/tags', 'must have at most 1000 items'],
+    [
+      'fields of an object',
+      { title: 'x', prefs: Object.fromEntries(Array.from({ length: 1_001 }, (_, place) => [`a${place}`, 1])) },
+      '/prefs',
+      'must have at most 1000 fields',
+    ],
+    [
+      'values in lists of lists',
+      { title: 'x', prefs: { a: Array(100).fill(Array(100).fill(0)) } },
+      '',
+      'must hold at most 10000 values',
+    ],
+  ])('bounds %s before a schema looks at each', async (_what, sent, pointer, detail) => {
+    const { status, body: problem } = await post(sent);
+    expect(status).toBe(400);
+    expect(problem.errors).toEqual([{ pointer, detail }]);
+  });
+
+  it('lists a hundred problems at most', async () => {
+    const { status, body: problem } = await post({ title: 'x', tags: Array(1_000).fill({ nam: 1 }) });
+    expect(status).toBe(400);
+    expect(problem.errors).toHaveLength(100);
+  });
+
   it('bounds a body by what it announces and by what it sends', async () => {
     const large = { title: 'x', prefs: { a: 'x'.repeat(300_000) } };
     const announced = await post(large);
