@@ -54,6 +54,8 @@ function sendStream(
   // Proxies must not gather the pieces.
   headers.push('Content-Type', contentType, 'X-Accel-Buffering', 'no');
   response.writeHead(status, headers).flushHeaders();
+  // Who asks for the head alone has it; an end that stays open would keep its connection from other requests.
+  if (response.req.method === 'HEAD') response.end();
   response.on('error', () => {}); // a client that has gone is told by `close`
   let linger: NodeJS.Timeout | undefined;
   response.once('close', () => clearTimeout(linger));

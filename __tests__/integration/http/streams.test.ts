@@ -89,6 +89,22 @@ describe('an answer that goes on', () => {
     await until('the close', async () => (isClosed ? true : undefined));
   });
 
+  it('is a head alone for who asks for no more: it ends, and its connection serves the next request', async () => {
+    answer = undefined;
+    isClosed = false;
+    const socket = connect(platform.port, '127.0.0.1', () =>
+      socket.write(`${request.replace('GET', 'HEAD')}GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n`),
+    );
+    let received = '';
+    socket.on('data', (data) => {
+      received += String(data);
+    });
+    await until('the next answer', async () => (received.includes('{"status":"ok"}') ? true : undefined));
+    expect(received).toMatch(/^HTTP\/1\.1 200/);
+    expect(isClosed).toBe(true);
+    socket.destroy();
+  });
+
   it('does not count as a request under way', async () => {
     answer = undefined;
     const response = await fetch(`${platform.baseUrl}/api/v1/endless`, {
