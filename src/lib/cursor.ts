@@ -1,8 +1,12 @@
 import { ValidationError } from '../errors/catalogue.ts';
+import { isoInstant } from './joi.ts';
 
 /** Where the next page starts, as clients see it: opaque, safe in a URL. */
 export const encodeCursor = (position: { value: unknown; id: string }): string =>
   Buffer.from(JSON.stringify([position.value, position.id])).toString('base64url');
+
+export const notOfThisList = (): Error =>
+  new ValidationError({ errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }] });
 
 /** @throws ValidationError when it is none of ours */
 export function decodeCursor(cursor: string | undefined): { value: unknown; id: string } | undefined {
@@ -18,5 +22,14 @@ export function decodeCursor(cursor: string | undefined): { value: unknown; id: 
   } catch {
     // told below
   }
-  throw new ValidationError({ errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }] });
+  throw notOfThisList();
+}
+
+/** The same for a list that is sorted by an instant. @throws ValidationError, for the cursors of other lists as well */
+export function decodeInstantCursor(cursor: string | undefined): { value: string; id: string } | undefined {
+  const position = decodeCursor(cursor);
+  if (!position) return undefined;
+  const { value, error } = isoInstant.validate(position.value);
+  if (error) throw notOfThisList();
+  return { value, id: position.id };
 }

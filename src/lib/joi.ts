@@ -67,7 +67,9 @@ export const hasRule = (described: unknown): boolean =>
   (RULE_MARK in described || Object.values(described).some(hasRule));
 
 export const pageLimit = Joi.number().integer().min(1).max(100).default(25);
-export const cursor = Joi.string().max(500);
+/** Room for the longest name or title that a list is sorted by, in characters of four bytes. */
+const MOST_CURSOR_CHARACTERS = 2_000;
+export const cursor = Joi.string().max(MOST_CURSOR_CHARACTERS);
 
 export const idParams = Joi.object<{ id: string }>({ id: uuid.required() });
 

@@ -1,6 +1,6 @@
 import Joi from 'joi';
 import { ROLES } from '../../lib/actor.ts';
-import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
+import { decodeInstantCursor, encodeCursor } from '../../lib/cursor.ts';
 import { cursor, isoInstant, pageLimit, uuid, view } from '../../lib/joi.ts';
 import { defineRoute, ok, type Route } from '../../lib/route.ts';
 import type { ActivityFilter, ActivityLog } from './activity-log.ts';
@@ -42,7 +42,7 @@ export const createActivityLogRoutes = ({ activity }: { activity: ActivityLog })
     }),
     response: Joi.array().items(line),
     async handle({ query: { cursor: position, ...filter } }) {
-      const after = decodeCursor(position) as ActivityFilter['after'];
+      const after = decodeInstantCursor(position);
       const { lines, next, degraded } = await activity.list({ ...filter, ...(after ? { after } : {}) });
       return ok(lines, {
         next_cursor: next ? encodeCursor(next) : null,

@@ -1,6 +1,5 @@
 import Joi from 'joi';
-import { ValidationError } from '../../errors/catalogue.ts';
-import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
+import { decodeCursor, encodeCursor, notOfThisList } from '../../lib/cursor.ts';
 import { cursor, idParams, isoInstant, pageLimit } from '../../lib/joi.ts';
 import type { Within } from '../../lib/reach.ts';
 import { created, defineRoute, noContent, ok, type Route, stored } from '../../lib/route.ts';
@@ -50,8 +49,7 @@ function positionOf(text: string | undefined): ListPosition | undefined {
   if (!position) return undefined;
   const value = String(position.value);
   const { value: publishAt, error } = isoInstant.validate(value.slice(1));
-  if (error || !/^[01]/.test(value))
-    throw new ValidationError({ errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }] });
+  if (error || !/^[01]/.test(value)) throw notOfThisList();
   return { isPinned: value.startsWith('1'), publishAt, id: position.id };
 }
 

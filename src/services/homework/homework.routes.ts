@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
+import { decodeInstantCursor, encodeCursor } from '../../lib/cursor.ts';
 import { cursor, idParams, isoInstant, pageLimit, uuid } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
 import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
@@ -95,7 +95,7 @@ export const createHomeworkRoutes = ({
     response: Joi.array().items(homeworkView),
     async handle(context) {
       const { cursor: position, ...filter } = context.query;
-      const after = decodeCursor(position);
+      const after = decodeInstantCursor(position);
       const { items, next, degraded } = await homework.list(context, { ...filter, ...(after ? { after } : {}) });
       return ok(items.map(toResource), {
         next_cursor: next ? encodeCursor(next) : null,

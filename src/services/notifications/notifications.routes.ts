@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { decodeCursor, encodeCursor } from '../../lib/cursor.ts';
+import { decodeInstantCursor, encodeCursor } from '../../lib/cursor.ts';
 import { cursor, isoInstant, pageLimit, uuid, view } from '../../lib/joi.ts';
 import { defineRoute, ok, type Route, written } from '../../lib/route.ts';
 import { SEVERITIES } from './notification.entity.ts';
@@ -54,7 +54,7 @@ export const createNotificationRoutes = ({ notifications }: { notifications: Not
     meta: { unread: Joi.number().integer().min(0).allow(null) },
     async handle(context) {
       const { cursor: position, limit, unread } = context.query;
-      const after = decodeCursor(position);
+      const after = decodeInstantCursor(position);
       const page = await notifications.list(context, {
         limit,
         ...(unread === undefined ? {} : { unread }),
