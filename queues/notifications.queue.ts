@@ -7,6 +7,8 @@ export interface DeliverData {
   topic: string;
   /** Ids, dates and instants of what happened; never names or addresses. */
   about: Record<string, string>;
+  /** When it was to run, ms; whoever runs it may have a clock that is behind. Absent where that was at once. */
+  atMs?: number;
 }
 
 /** Sends a notification that its reader has in the application also by mail. */

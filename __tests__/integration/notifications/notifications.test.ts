@@ -154,6 +154,24 @@ describe('notifications', () => {
     }
   });
 
+  it('are not lost when a worker whose clock is behind takes a job whose time has come', async () => {
+    try {
+      const soon = await give({ title: 'Soon', publish_at: '2025-09-10T10:00:00.000Z' });
+      const early = await waiting('homework.published', soon);
+      school.clock.set('2025-09-10T09:59:59.990Z');
+      await early.promote();
+      await hears(student, 'homework.published', soon);
+      school.clock.set(`${TODAY}T21:30:00+05:30`);
+      const held = await give({ title: 'Held', due_at: '2025-09-20T18:00:00.000Z' });
+      const job = await waiting('homework.published', held);
+      school.clock.set('2025-09-11T05:59:59.990+05:30');
+      await job.promote();
+      await hears(student, 'homework.published', held);
+    } finally {
+      school.clock.set(MORNING);
+    }
+  });
+
   it('go by mail to those who want it, with the address in no job and no log', async () => {
     const login = 'student0002';
     const address = 'somebody.private@example.org';

@@ -1,5 +1,4 @@
 import type { Knex } from 'knex';
-import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { AudienceNews, LiveAudience } from '../../live/audience-news.ts';
 import type { NotificationService, Topic } from '../notifications/notification-service.ts';
@@ -24,17 +23,14 @@ export const createAnnouncementTopic = ({
   knex,
   store,
   school,
-  clock,
 }: {
   knex: Knex;
   store: AnnouncementStore;
   school: School;
-  clock: Clock;
 }): Topic => ({
   name: ANNOUNCEMENT,
   severity: 'info',
-  async compose({ announcement_id }) {
-    const now = clock.now();
+  async compose({ announcement_id }, now) {
     const announcement = await store.find(announcement_id!);
     if (!announcement?.announced_at || stateAt(announcement, now) !== 'current') return undefined;
     return {
@@ -59,9 +55,11 @@ export const createAnnouncementConsumer = ({
   name: 'announcements',
   service: 'dashboard',
   on: ['announcement.published'],
-  async handle({ payload }) {
+  async handle({ at, payload }) {
     const { announcement_id, ...audience } = payload as unknown as Published;
-    await notifications.request(ANNOUNCEMENT, announcement_id, { announcement_id });
+    // At once, and as of then: this process' clock may be behind.
+    const told = new Date(at);
+    await notifications.request(ANNOUNCEMENT, announcement_id, { announcement_id }, told, told);
     await audienceNews.publish(liveAudienceOf(audience), 'announcement.published', {
       announcement_id,
     });

@@ -1,6 +1,5 @@
 import type { Knex } from 'knex';
 import type { Engine } from '../../engine.ts';
-import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
 import type { Route } from '../../lib/route.ts';
 import type { ScheduledTask } from '../../lib/scheduled-task.ts';
@@ -18,20 +17,19 @@ export interface AnnouncementsDeps {
   school: School;
   writes: WriteThrough;
   notifications: NotificationService;
-  clock: Clock;
 }
 
 const MINUTE_MS = 60_000;
 
 /** Puts announcements together. */
-export function createAnnouncements({ engine, knex, school, writes, notifications, clock }: AnnouncementsDeps): {
+export function createAnnouncements({ engine, knex, school, writes, notifications }: AnnouncementsDeps): {
   routes: Route[];
   consumers: EventConsumer[];
   tasks: ScheduledTask[];
 } {
   const store = new AnnouncementStore(knex);
   const announcements = new AnnouncementService({ knex, store, writes });
-  notifications.addTopics([createAnnouncementTopic({ knex, store, school, clock })]);
+  notifications.addTopics([createAnnouncementTopic({ knex, store, school })]);
   return {
     routes: createAnnouncementRoutes({ announcements }),
     consumers: [createAnnouncementConsumer({ notifications, audienceNews: engine.audienceNews })],

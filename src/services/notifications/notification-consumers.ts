@@ -13,6 +13,9 @@ const MINUTE_MS = 60_000;
 /** DOMAIN §6: homework.reminder */
 const REMINDER_MS = 24 * 60 * MINUTE_MS;
 
+/** What has happened is not to come, though this process' clock may be behind that of whoever said so. */
+const later = (a: Date, b: Date): Date => (a < b ? b : a);
+
 /** Turns events into notifications that are asked for; whether there is something to tell is judged when their time comes. */
 export const createNotificationConsumers = ({
   notifications,
@@ -27,10 +30,10 @@ export const createNotificationConsumers = ({
     name: 'notifications-homework',
     service: 'dashboard',
     on: ['homework.published', 'homework.changed'],
-    async handle({ name, payload }) {
+    async handle({ name, at, payload }) {
       const { homework_id, publish_at, due_at, status } = payload as unknown as HomeworkChanged;
       if (status !== 'published') return;
-      const now = clock.now();
+      const now = later(clock.now(), new Date(at));
       const visibleAt = new Date(publish_at);
       if (name === 'homework.published' || visibleAt > now)
         await notifications.request(
@@ -38,6 +41,7 @@ export const createNotificationConsumers = ({
           `${homework_id}-${visibleAt.getTime()}`,
           { homework_id },
           visibleAt,
+          now,
         );
       const remindAt = new Date(Date.parse(due_at) - REMINDER_MS);
       // What is given for tomorrow needs no reminder.
@@ -47,6 +51,7 @@ export const createNotificationConsumers = ({
           `${homework_id}-${Date.parse(due_at)}`,
           { homework_id, due_at },
           remindAt,
+          now,
         );
     },
   },
@@ -61,8 +66,9 @@ export const createNotificationConsumers = ({
       for (const { student, old, new: status } of changed) {
         const about = { class_id, date, student_id: student };
         const noticeAt = new Date(Date.parse(at) + delay * MINUTE_MS);
+        const now = later(clock.now(), new Date(at));
         if (status === 'absent')
-          await notifications.request(ABSENCE, `${student}-${date}-${noticeAt.getTime()}`, about, noticeAt);
+          await notifications.request(ABSENCE, `${student}-${date}-${noticeAt.getTime()}`, about, noticeAt, now);
         else if (old === 'absent') await notifications.request(ABSENCE_CORRECTED, `${student}-${date}-${id}`, about);
       }
     },

@@ -39,8 +39,11 @@ export interface Composed {
 export interface Topic {
   name: string;
   severity: Severity;
-  /** @returns undefined when there is nothing to tell any more */
-  compose(about: Readonly<Record<string, string>>): Promise<Composed | undefined>;
+  /**
+   * @param now never before the time that the notification was asked for, whatever this process' clock says
+   * @returns undefined when there is nothing to tell any more
+   */
+  compose(about: Readonly<Record<string, string>>, now: Date): Promise<Composed | undefined>;
 }
 
 export interface NotificationDeps {
@@ -91,28 +94,36 @@ export class NotificationService {
    *
    * @param thing unique to what is told, in its topic
    * @param at when it is told; now unless given
+   * @param now of who asks, where that is not this process' clock
    */
-  async request(topic: string, thing: string, about: Record<string, string>, at?: Date): Promise<void> {
-    const delay = at ? Math.max(0, at.getTime() - this.#deps.clock.now().getTime()) : 0;
-    const data: DeliverData = { topic, about };
+  async request(
+    topic: string,
+    thing: string,
+    about: Record<string, string>,
+    at?: Date,
+    now = this.#deps.clock.now(),
+  ): Promise<void> {
+    const delay = at ? Math.max(0, at.getTime() - now.getTime()) : 0;
+    const data: DeliverData = { topic, about, ...(at ? { atMs: at.getTime() } : {}) };
     const jobId = deliverJobId(topic, thing);
     await this.#deps.queue.add('deliver', data, { ...notificationOptions, jobId, delay });
   }
 
   /** Does what a job asks for; at night it waits for the morning, unless it is urgent. */
-  async deliver({ topic: name, about }: DeliverData): Promise<void> {
+  async deliver({ topic: name, about, atMs = 0 }: DeliverData): Promise<void> {
     const { clock, school } = this.#deps;
     const topic = this.#topics.get(name);
     if (!topic) throw new Error(`there is no topic ${name}`);
     const now = clock.now();
     const timezone = await school.timezone();
     const morning = topic.severity === 'urgent' ? undefined : endOfQuiet(now, timezone);
-    if (morning) {
+    // One that was held until this very morning is not held again: its job has that id already, and would be lost.
+    if (morning && morning.getTime() !== atMs) {
       const held = `${Object.values(about).join('-')}-held-${morning.getTime()}`;
       await this.request(name, held, about, morning);
       return;
     }
-    const composed = await topic.compose(about);
+    const composed = await topic.compose(about, new Date(Math.max(now.getTime(), atMs)));
     if (!composed) return;
     const day = composed.day ?? schoolDateOf(now, timezone);
     const { title, body, data, entity, userIds } = composed;

@@ -26,9 +26,12 @@ export interface TopicDeps {
 /** The first kinds of notification; other services add theirs. */
 export function createTopics({ school, homework, submissions, sheets, store, clock }: TopicDeps): Topic[] {
   /** A homework that the class sees now, with what its students are told. */
-  const visible = async (id: string): Promise<{ given: Homework; classId: string; due: string } | undefined> => {
+  const visible = async (
+    id: string,
+    now: Date,
+  ): Promise<{ given: Homework; classId: string; due: string } | undefined> => {
     const given = await homework.find(id);
-    if (given?.status !== 'published' || given.publish_at > clock.now().toISOString()) return undefined;
+    if (given?.status !== 'published' || given.publish_at > now.toISOString()) return undefined;
     const taught = (await school.classSubjects()).find((subject) => subject.id === given.class_subject_id);
     if (!taught) return undefined;
     const timezone = await school.timezone();
@@ -42,10 +45,11 @@ export function createTopics({ school, homework, submissions, sheets, store, clo
   };
   const toClass = async (
     id: string,
+    now: Date,
     title: (homeworkTitle: string) => string,
     without?: ReadonlySet<string>,
   ): Promise<Composed | undefined> => {
-    const found = await visible(id);
+    const found = await visible(id, now);
     if (!found) return undefined;
     return {
       userIds: await usersOfClass(found.classId, without),
@@ -58,15 +62,15 @@ export function createTopics({ school, homework, submissions, sheets, store, clo
     {
       name: HOMEWORK_PUBLISHED,
       severity: 'info',
-      compose: ({ homework_id }) => toClass(homework_id!, (title) => `New homework: ${title}`),
+      compose: ({ homework_id }, now) => toClass(homework_id!, now, (title) => `New homework: ${title}`),
     },
     {
       name: HOMEWORK_DUE,
       severity: 'info',
-      async compose({ homework_id, due_at }) {
+      async compose({ homework_id, due_at }, now) {
         // A date that has moved has a reminder of its own.
         if ((await homework.find(homework_id!))?.due_at !== due_at) return undefined;
-        return toClass(homework_id!, (title) => `Due soon: ${title}`, await submissions.handedIn(homework_id!));
+        return toClass(homework_id!, now, (title) => `Due soon: ${title}`, await submissions.handedIn(homework_id!));
       },
     },
     {
