@@ -1,8 +1,8 @@
-import { isDatabaseAway } from '../src/errors/driver-errors.ts';
 import type { DomainEvent, EventConsumer } from '../src/lib/events.ts';
 import type { Log } from '../src/lib/log.ts';
 import type { EventLog, LoggedEntry, LoggedEvent } from '../src/live/event-log.ts';
 import type { Lease } from '../src/live/lease.ts';
+import { isServerAway } from './server-away.ts';
 
 export interface EventReaderDeps {
   consumer: EventConsumer;
@@ -15,7 +15,7 @@ export interface EventReaderDeps {
   retryMs?: number;
 }
 
-/** Attempts before an event is given up, unless a database is away: then it waits for that. */
+/** Attempts before an event is given up, unless a server is away: then it waits for that. */
 const MOST_ATTEMPTS = 6;
 const RETRY_MS = 500;
 const RETRY_MOST_MS = 30_000;
@@ -185,7 +185,7 @@ export class EventReader {
       line.attempts++;
       line.againAtMs = Date.now() + Math.min(retryMs * 2 ** Math.min(line.attempts - 1, 10), RETRY_MOST_MS);
       const fields = { consumer: consumer.name, event: event.name, id: event.id, error };
-      if (isDatabaseAway(error) || line.attempts < MOST_ATTEMPTS) {
+      if (isServerAway(error) || line.attempts < MOST_ATTEMPTS) {
         log.warn('event not handled; it is tried again', fields);
         return false;
       }

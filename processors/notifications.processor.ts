@@ -1,5 +1,7 @@
-import type { Job } from 'bullmq';
+import { DelayedError, type Job } from 'bullmq';
 import type { DeliverData, EmailData, NotificationData } from '../queues/notifications.queue.ts';
+import { MailNotSentError } from '../src/stores/mail/mailer.ts';
+import { isServerAway } from './server-away.ts';
 
 /** What a service does about the jobs of the queue. */
 export interface NotificationJobs {
@@ -7,9 +9,34 @@ export interface NotificationJobs {
   email(data: EmailData): Promise<void>;
 }
 
+const AGAIN_FIRST_MS = 1_000;
+const AGAIN_MOST_MS = 30_000;
+/** A mailbox may be full for hours, and servers put off who is unknown to them for minutes. */
+const MAIL_AGAIN_MOST_MS = 600_000;
+/** What nobody has taken by then is old news. */
+const MAIL_MOST_MS = 86_400_000;
+
+/** How long a job may wait before it is tried again, if that is no fault of its own; undefined if it is. */
+function mostWaitMs(error: unknown, sinceMs: number): number | undefined {
+  if (isServerAway(error)) return AGAIN_MOST_MS;
+  return error instanceof MailNotSentError && error.isTemporary && sinceMs < MAIL_MOST_MS
+    ? MAIL_AGAIN_MOST_MS
+    : undefined;
+}
+
+/** While a database or the mail server is away jobs wait for it, longer each time, and use up no attempts. */
 export const createNotificationProcessor =
   (jobs: NotificationJobs) =>
-  async ({ data }: Job<NotificationData>): Promise<void> => {
-    if ('topic' in data) await jobs.deliver(data);
-    else await jobs.email(data);
+  async (job: Job<NotificationData>, token?: string): Promise<void> => {
+    const { data, attemptsStarted, timestamp } = job;
+    try {
+      if ('topic' in data) await jobs.deliver(data);
+      else await jobs.email(data);
+    } catch (error) {
+      const nowMs = Date.now();
+      const mostMs = mostWaitMs(error, nowMs - timestamp);
+      if (mostMs === undefined) throw error;
+      await job.moveToDelayed(nowMs + Math.min(AGAIN_FIRST_MS * 2 ** Math.min(attemptsStarted, 20), mostMs), token);
+      throw new DelayedError();
+    }
   };

@@ -26,6 +26,9 @@ export const notificationOptions = {
   removeOnFail: { age: 1_209_600, count: 10_000 },
 } satisfies JobsOptions;
 
+/** What people see in the application does not wait for mails. */
+export const emailOptions = { ...notificationOptions, priority: 1 } satisfies JobsOptions;
+
 /** One job a topic and thing: asking again while it waits changes nothing. */
 export const deliverJobId = (topic: string, thing: string): string => `${topic}-${thing.replaceAll(':', '.')}`;
 export const emailJobId = ({ notificationId }: EmailData): string => `email-${notificationId}`;

@@ -86,7 +86,7 @@ export interface EventConsumer {
   on: readonly EventName[];
   /**
    * Called for each event at least once, for those of one aggregate in order. What it throws makes it called again, later and
-   * later; while a database is away for as long as that lasts, otherwise until the event is given up and an admin sees it.
+   * later; while a database or the mail server is away for as long as that lasts, otherwise until the event is given up and an admin sees it.
    */
   handle(event: DomainEvent): Promise<void>;
 }

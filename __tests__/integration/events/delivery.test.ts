@@ -5,6 +5,7 @@ import type { DomainEvent, EventConsumer } from '../../../src/lib/events.ts';
 import { newId } from '../../../src/lib/ids.ts';
 import { EVERYTHING } from '../../../src/lib/reach.ts';
 import { attendanceEntity, sheetKey } from '../../../src/services/attendance/attendance.entity.ts';
+import { MailNotSentError } from '../../../src/stores/mail/mailer.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
 import { until } from '../../support/until.ts';
@@ -249,6 +250,23 @@ describe('delivery', () => {
     await school.engine.eventLog.append([event, build(aggregate, 2)]);
     await arrived(aggregate, 2);
     expect(numbersOf(aggregate)).toEqual([1, 2]);
+  });
+
+  it.each([
+    ['a database', Object.assign(new Error('connection refused'), { code: 'ECONNREFUSED' })],
+    ['the mail server', new MailNotSentError('m-1', { code: 'ECONNECTION' })],
+  ])('waits for %s that is away, however often it has looked', async (_what, error) => {
+    const aggregate = newId();
+    let failures = 0;
+    trouble = ({ aggregateId, payload }) => {
+      if (aggregateId !== aggregate || payload.number !== 1 || failures >= 8) return;
+      failures++;
+      throw error;
+    };
+    await school.engine.eventLog.append([build(aggregate, 1), build(aggregate, 2)]);
+    await arrived(aggregate, 2);
+    expect(numbersOf(aggregate)).toEqual([1, 2]);
+    expect(failures).toBe(8);
   });
 
   it('gives up an event that cannot be handled, goes on with the next, and lets an admin try it again', async () => {

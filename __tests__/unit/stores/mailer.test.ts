@@ -1,53 +1,13 @@
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createMailer, type Mail, MailNotSentError } from '../../../src/stores/mail/mailer.ts';
 import { createTestLog } from '../../support/harness.ts';
+import { FakeMailServer } from '../../support/mail-server.ts';
+import { until } from '../../support/until.ts';
 
 const mail: Mail = { id: 'n-1', to: 'reader@example.org', subject: 'Fees – due', text: 'A line\n.\nand a dot' };
-
-/** As much of a mail server as a client needs (RFC 5321). */
-class FakeMailServer {
-  readonly commands: string[] = [];
-  readonly messages: string[] = [];
-  refuses = false;
-  readonly #server: Server = createServer((socket) => {
-    let rest = '';
-    let isData = false;
-    socket.write('220 here\r\n');
-    socket.on('error', () => {});
-    socket.on('data', (chunk) => {
-      rest += String(chunk);
-      for (;;) {
-        const end = rest.indexOf(isData ? '\r\n.\r\n' : '\r\n');
-        if (end < 0) return;
-        const text = rest.slice(0, end);
-        rest = rest.slice(end + (isData ? 5 : 2));
-        if (isData) {
-          this.messages.push(text);
-          isData = false;
-          socket.write('250 kept\r\n');
-          continue;
-        }
-        this.commands.push(text);
-        isData = text === 'DATA';
-        if (text.startsWith('RCPT') && this.refuses) socket.write(`451 ${text.slice(8)} is full\r\n`);
-        else socket.write(isData ? '354 go on\r\n' : '250 fine\r\n');
-      }
-    });
-  });
-
-  async open(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `smtp://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  async close(): Promise<void> {
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-}
 
 describe('mail through a server', () => {
   const server = new FakeMailServer();
@@ -91,6 +51,28 @@ describe('mail through a server', () => {
     expect((error as Error).message).toBe('mail n-1 was not sent: 451');
     expect((error as Error).cause).toBeUndefined();
     expect(server.messages).toHaveLength(1);
+    expect(error).toMatchObject({ isTemporary: true, isServerAway: false });
+    server.refuses = false;
+  });
+
+  it('finds a server that says nothing once for all who send, and finds it again', async () => {
+    const mute = new FakeMailServer();
+    const url = await mute.open();
+    await mute.close();
+    const sender = createMailer({ url, from: 'school@example.org', folder: '', log: createTestLog(), againMs: 200 });
+    const reasonOf = (sent: Promise<void>) =>
+      sent.then(
+        () => 'sent',
+        ({ message }: Error) => message,
+      );
+    const first = await sender.send(mail).catch((thrown: Error) => thrown);
+    expect(first).toMatchObject({ isTemporary: true, isServerAway: true });
+    expect(await reasonOf(sender.send(mail))).toBe('mail n-1 was not sent: server is away');
+    await mute.open(Number(new URL(url).port));
+    await until('the mail', async () => ((await reasonOf(sender.send(mail))) === 'sent' ? true : undefined));
+    expect(await Promise.all([sender.send(mail), sender.send(mail)].map(reasonOf))).toEqual(['sent', 'sent']);
+    sender.close();
+    await mute.close();
   });
 });
 

@@ -3,6 +3,7 @@ import {
   deliverJobId,
   type EmailData,
   emailJobId,
+  emailOptions,
   type NOTIFICATIONS,
   notificationOptions,
 } from '../../../queues/notifications.queue.ts';
@@ -171,7 +172,7 @@ export class NotificationService {
     // Before the notification, which says that this person has been told; after it, a crash would cost the mail.
     if (channels.email) {
       const mail: EmailData = { userId, notificationId: id };
-      await queue.add('email', mail, { ...notificationOptions, jobId: emailJobId(mail), delay: MAIL_AFTER_MS });
+      await queue.add('email', mail, { ...emailOptions, jobId: emailJobId(mail), delay: MAIL_AFTER_MS });
     }
     await writer.put('notification', notification as unknown as Document);
     await cache.drop(unreadKey(userId));

@@ -28,22 +28,43 @@ export interface MailerOptions {
   from: string;
   folder: string;
   log: Log;
+  /** A server that is away is tried again so much later. */
+  againMs?: number;
 }
+
+interface MailServerError {
+  code?: string;
+  /** Of the server's answer, if there was one (RFC 5321). */
+  responseCode?: number;
+}
+
+/** nodemailer's and the system's codes where a server was not reached, or did not finish what it said. */
+const UNREACHED = new Set(['ECONNECTION', 'ESOCKET', 'ETIMEDOUT', 'EDNS', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND']);
 
 /** Says why in codes alone: a server's own words name the address, and errors end in logs and in failed jobs. */
 export class MailNotSentError extends Error {
   override name = 'MailNotSentError';
+  /** No mail can be sent now. */
+  readonly isServerAway: boolean;
+  /** It may be taken later: the server is away, or has said so. */
+  readonly isTemporary: boolean;
 
-  constructor(id: string, { code, responseCode }: { code?: string; responseCode?: number }) {
+  constructor(id: string, { code, responseCode }: MailServerError) {
     super(`mail ${id} was not sent: ${responseCode ?? code ?? 'unknown error'}`);
+    this.isServerAway = responseCode === undefined ? code === AWAY || UNREACHED.has(code ?? '') : responseCode === 421;
+    this.isTemporary = this.isServerAway || (responseCode !== undefined && responseCode < 500);
   }
 }
 
+const AWAY = 'server is away';
+
 /** A mail server that says nothing must not hold a request for long. */
 const TIMEOUT_MS = 10_000;
+/** Nor may each of many mails find out for itself that the server is away. */
+const AGAIN_MS = 5_000;
 
-export function createMailer({ url, from, folder, log }: MailerOptions): Mailer {
-  if (url !== undefined) return createSmtpMailer(url, from);
+export function createMailer({ url, from, folder, log, againMs = AGAIN_MS }: MailerOptions): Mailer {
+  if (url !== undefined) return createSmtpMailer(url, from, againMs);
   log.warn('MAIL_URL is not set: mails are kept as files in DATA_DIR, good for development only');
   return createFileMailer(folder, from);
 }
@@ -59,7 +80,7 @@ const messageOf = ({ id, to, subject, text }: Mail, from: string) => ({
   disableUrlAccess: true,
 });
 
-function createSmtpMailer(url: string, from: string): Mailer {
+function createSmtpMailer(url: string, from: string, againMs: number): Mailer {
   const { protocol, hostname, port, username, password } = new URL(url);
   const transport = createTransport({
     pool: true,
@@ -71,13 +92,22 @@ function createSmtpMailer(url: string, from: string): Mailer {
     greetingTimeout: TIMEOUT_MS,
     socketTimeout: TIMEOUT_MS,
   });
+  let isAway = false;
+  let againAtMs = 0;
   return {
     async send(mail) {
+      if (isAway && Date.now() < againAtMs) throw new MailNotSentError(mail.id, { code: AWAY });
+      // While it is away one mail at a time tries, and the others go by what it finds.
+      if (isAway) againAtMs = Number.POSITIVE_INFINITY;
+      let failure: MailNotSentError | undefined;
       try {
         await transport.sendMail(messageOf(mail, from));
       } catch (error) {
-        throw new MailNotSentError(mail.id, error as { code?: string; responseCode?: number });
+        failure = new MailNotSentError(mail.id, error as MailServerError);
       }
+      isAway = failure?.isServerAway ?? false;
+      againAtMs = Date.now() + againMs;
+      if (failure) throw failure;
     },
     close: () => transport.close(),
   };
