@@ -47,6 +47,8 @@ export class EventReader {
   readonly #deps: EventReaderDeps;
   #lines = new Map<string, Line>();
   #held = 0;
+  /** The last place that was taken, by shard. */
+  #places = new Map<number, string>();
   #isElected = false;
   /** Shards that may have events to take. */
   readonly #shards = new Set<number>();
@@ -69,7 +71,7 @@ export class EventReader {
   /** Called twice a second: stands for election, and goes on with lines that have waited. */
   async tick(nowMs: number): Promise<void> {
     if (this.#isStopping) return;
-    const { lease, eventLog, consumer } = this.#deps;
+    const { lease } = this.#deps;
     const wasElected = this.#isElected;
     this.#isElected = await lease.hold(nowMs);
     if (!this.#isElected) {
@@ -78,15 +80,8 @@ export class EventReader {
       return;
     }
     if (!wasElected) {
-      for (let shard = 0; shard < eventLog.shards; shard++) {
-        let place = '0';
-        for (;;) {
-          const left = await eventLog.left(consumer.name, shard, place, TAKE);
-          for (const entry of left) await this.#hold(entry);
-          if (left.length < TAKE) break;
-          place = left.at(-1)!.place;
-        }
-      }
+      // From the beginning: the process before has left what it did not confirm.
+      this.#places = new Map();
       this.wake();
     }
     await this.#pump();
@@ -125,10 +120,21 @@ export class EventReader {
     for (const shard of this.#shards) {
       // Events that come while it is asked wake it again.
       this.#shards.delete(shard);
-      while (this.#held < MOST_HELD) {
-        const taken = await eventLog.take(consumer.name, shard, TAKE);
-        for (const entry of taken) await this.#hold(entry);
-        if (taken.length < TAKE) break;
+      const lines = this.#lines;
+      try {
+        while (this.#held < MOST_HELD) {
+          const taken = await eventLog.take(consumer.name, shard, this.#places.get(shard) ?? '0', TAKE);
+          for (const entry of taken) {
+            // Another election has begun with places of its own.
+            if (lines !== this.#lines) return;
+            await this.#hold(entry);
+            this.#places.set(shard, entry.place);
+          }
+          if (taken.length < TAKE) break;
+        }
+      } catch (error) {
+        this.#shards.add(shard);
+        throw error;
       }
       if (this.#held < MOST_HELD) continue;
       this.#shards.add(shard);
@@ -158,12 +164,12 @@ export class EventReader {
   async #run(line: Line): Promise<void> {
     line.isRunning = true;
     const lines = this.#lines;
-    while (line.events.length > 0 && this.#isElected && !this.#isStopping) {
+    // Another election has begun with lines of its own: what is left here is in those.
+    while (line.events.length > 0 && this.#isElected && !this.#isStopping && lines === this.#lines) {
       const logged = line.events[0]!;
       if (!(await this.#settle(logged, line))) break;
       line.events.shift();
       line.attempts = 0;
-      // Another election has begun with lines of its own.
       if (lines === this.#lines) this.#held--;
       if (line.events.length === 0) lines.delete(logged.event!.aggregateId);
     }

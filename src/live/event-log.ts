@@ -82,26 +82,28 @@ export class EventLog {
   async prepare(consumers: readonly string[]): Promise<void> {
     for (let shard = 0; shard < this.shards; shard++) {
       const key = this.#keys.events(shard);
-      for (const name of consumers)
-        await this.#redis.xgroup('CREATE', key, name, '0', 'MKSTREAM').catch(unlessItExists);
+      for (const name of consumers) await this.#join(name, key);
       for (const { name } of await this.#groups(key))
         if (!consumers.includes(name)) await this.#redis.xgroup('DESTROY', key, name);
     }
   }
 
-  /** Entries that nobody has begun to handle for a consumer, oldest first. */
-  async take(consumer: string, shard: number, count: number): Promise<LoggedEntry[]> {
-    return this.#read(consumer, shard, '>', count);
-  }
-
-  /** Entries that were begun and not confirmed, after a place. */
-  async left(consumer: string, shard: number, after: string, count: number): Promise<LoggedEntry[]> {
-    return this.#read(consumer, shard, after, count);
-  }
-
-  async #read(consumer: string, shard: number, from: string, count: number): Promise<LoggedEntry[]> {
+  /**
+   * Entries after a place that a consumer has to handle, oldest first: those it has begun and not confirmed, then further ones,
+   * which it begins now. What is new is taken first and then read like what was left, since the answer to the taking may be lost:
+   * a command that is sent again takes the next ones.
+   */
+  async take(consumer: string, shard: number, after: string, count: number): Promise<LoggedEntry[]> {
     const key = this.#keys.events(shard);
-    const answer = await this.#redis.xreadgroup('GROUP', consumer, READER, 'COUNT', count, 'STREAMS', key, from);
+    const read = (from: string) =>
+      this.#redis.xreadgroup('GROUP', consumer, READER, 'COUNT', count, 'STREAMS', key, from);
+    const both = async () => (await Promise.all([read('>'), read(after)]))[1];
+    const answer = await both().catch(async (error: Error) => {
+      if (!error.message.startsWith('NOGROUP')) throw error;
+      // Its place is gone, or the whole log. What was handled is known by its id.
+      await this.#join(consumer, key);
+      return both();
+    });
     const [stream] = (answer ?? []) as [string, Entry[]][];
     return (stream?.[1] ?? []).map(([place, fields]) => {
       const texts = (fields ?? ['', '']).filter((_, index) => index % 2 === 1);
@@ -109,6 +111,10 @@ export class EventLog {
       entry.events = texts.map((text) => ({ entry, event: parse(text) }));
       return entry;
     });
+  }
+
+  async #join(consumer: string, key: string): Promise<void> {
+    await this.#redis.xgroup('CREATE', key, consumer, '0', 'MKSTREAM').catch(unlessItExists);
   }
 
   /** Within a day. */
@@ -137,7 +143,8 @@ export class EventLog {
       }),
     );
     const week = `${nowMs - KEPT_MS}-0`;
-    const first = open.reduce((least, place) => (isBefore(place, least) ? place : least), `${nowMs + KEPT_MS}-0`);
+    // Without any places nothing is known to be confirmed.
+    const first = open.reduce((least, place) => (isBefore(place, least) ? place : least), open[0] ?? week);
     await this.#redis.xtrim(key, 'MINID', isBefore(first, week) ? week : first);
   }
 
