@@ -9,10 +9,9 @@ interface KeyRecord {
   requestHash: string;
   /** Instant of the first attempt, ms: ids of later attempts are made of it again. */
   firstAtMs: number;
-  /** Attempt that is running, in which process, and since when. */
+  /** Attempt that is running, and in which process. Since when, the record's TTL says: by Redis' clock, as processes' may differ. */
   attempt?: string;
   owner?: string;
-  startedAtMs?: number;
   reply?: Reply;
 }
 
@@ -76,7 +75,7 @@ export class Idempotency {
     await this.#alive;
     const redisKey = this.#keyOf(user, key);
     const requestHash = createHash('sha256').update(JSON.stringify(request)).digest('base64url');
-    const running = { attempt: randomUUID(), owner: this.#owner, startedAtMs: nowMs };
+    const running = { attempt: randomUUID(), owner: this.#owner };
     let record: KeyRecord = { requestHash, firstAtMs: nowMs, ...running };
     const isFirst = (await this.#redis.set(redisKey, JSON.stringify(record), 'EX', KEPT_SECONDS, 'NX')) === 'OK';
     if (!isFirst) {
@@ -94,7 +93,7 @@ export class Idempotency {
           abandon: nothing,
           release: nothing,
         };
-      const isRunning = nowMs - (earlier.startedAtMs ?? 0) < LOST_AFTER_MS && (await this.#isAlive(earlier.owner));
+      const isRunning = (await this.#isAlive(earlier.owner)) && (await this.#ageMs(redisKey)) < LOST_AFTER_MS;
       record = { ...earlier, ...running };
       if (isRunning || !(await this.#replace(redisKey, content, record)))
         throw new IdempotencyInProgressError({ headers: { 'Retry-After': '1' } });
@@ -113,7 +112,7 @@ export class Idempotency {
       },
       release: async () => {
         const { requestHash: hash, firstAtMs } = record;
-        await this.#replace(redisKey, written, { requestHash: hash, firstAtMs, startedAtMs: 0 });
+        await this.#replace(redisKey, written, { requestHash: hash, firstAtMs });
       },
     };
   }
@@ -135,6 +134,11 @@ export class Idempotency {
 
   async #isAlive(owner: string | undefined): Promise<boolean> {
     return owner !== undefined && (await this.#redis.exists(this.#ownerKey(owner))) === 1;
+  }
+
+  /** Since the record was written. */
+  async #ageMs(redisKey: string): Promise<number> {
+    return KEPT_SECONDS * 1_000 - (await this.#redis.pttl(redisKey));
   }
 
   /** No user has this name. */

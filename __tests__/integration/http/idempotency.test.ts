@@ -54,6 +54,8 @@ const routes = [
   }),
 ];
 
+const DAY_MS = 86_400_000;
+
 describe('I8: the same request sent twice takes effect once', () => {
   const platform = usePlatform(routes);
   const send = (key: string | undefined, item = 'pen', { as = 'teacher', path = '/orders', method = 'POST' } = {}) =>
@@ -144,9 +146,9 @@ describe('I8: the same request sent twice takes effect once', () => {
 
   describe('when the first process died after its write and before its answer', () => {
     /** The record as a killed process leaves it: an attempt of somebody who says nothing any more. */
-    async function leaveBehind(key: string, startedAtMs: number, owner: string): Promise<{ ids: string[]; now: Date }> {
+    async function leaveBehind(key: string, firstAtMs: number, owner: string): Promise<{ ids: string[]; now: Date }> {
       const lost = new Idempotency(platform.redis, (user, name) => `${platform.prefix}:idem:${user}:${name}`);
-      const attempt = await lost.begin('user-teacher', key, ['POST', '/api/v1/orders', { item: 'pen' }], startedAtMs);
+      const attempt = await lost.begin('user-teacher', key, ['POST', '/api/v1/orders', { item: 'pen' }], firstAtMs);
       lost.close();
       const redisKey = `${platform.prefix}:idem:user-teacher:${key}`;
       const record = JSON.parse((await platform.redis.get(redisKey))!);
@@ -165,10 +167,20 @@ describe('I8: the same request sent twice takes effect once', () => {
     it('a process that lives but has lost it keeps it for 30 seconds', async () => {
       const key = randomUUID();
       const { ids } = await leaveBehind(key, platform.nowMs, '');
-      platform.nowMs += 29_000;
+      const age = (ms: number) => platform.redis.pexpire(`${platform.prefix}:idem:user-teacher:${key}`, DAY_MS - ms);
+      await age(29_000);
       expect((await send(key)).body.code).toBe('IDEMPOTENCY_IN_PROGRESS');
-      platform.nowMs += 2_000;
+      await age(31_000);
       expect((await send(key)).body.data.ids).toEqual(ids);
+    });
+
+    it.each([2, -2])('a process whose clock is %i hours apart takes over when others would', async (hours) => {
+      const [running, lost] = [randomUUID(), randomUUID()];
+      await leaveBehind(running, platform.nowMs - hours * 3_600_000, '');
+      expect((await send(running)).body.code).toBe('IDEMPOTENCY_IN_PROGRESS');
+      const { ids } = await leaveBehind(lost, platform.nowMs - hours * 3_600_000, '');
+      await platform.redis.pexpire(`${platform.prefix}:idem:user-teacher:${lost}`, DAY_MS - 31_000);
+      expect((await send(lost)).body.data.ids).toEqual(ids);
     });
 
     it('of many repetitions one takes over', async () => {
