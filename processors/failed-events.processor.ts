@@ -8,7 +8,7 @@ export const createFailedEventProcessor =
   ({ eventLog, consumers }: { eventLog: EventLog; consumers: readonly EventConsumer[] }) =>
   async ({ data: { consumer: name, event } }: Job<FailedEventData>): Promise<void> => {
     const consumer = consumers.find((candidate) => candidate.name === name);
-    if (!consumer) throw new UnrecoverableError(`no worker here runs ${name}: see SERVICES`);
+    if (!consumer) throw new UnrecoverableError(`there is no consumer ${name}`);
     if (await eventLog.isHandled(name, event.id)) return;
     await consumer.handle(event);
     await eventLog.noteHandled(name, event.id);

@@ -62,7 +62,8 @@ export async function startEventWorkers(
     prefixOf: (queue: string) => keys.queue(queue),
     log,
   };
-  const failed = createFailedEventProcessor({ eventLog, consumers: own });
+  // Whoever takes the job must know its consumer: a queue cannot choose among workers.
+  const failed = createFailedEventProcessor({ eventLog, consumers });
   const workers: Worker[] = [createWorker(FAILED_EVENTS, failed, settings, { concurrency: 1 })];
   if (services.length === 0 || services.includes(NOTIFYING_SERVICE)) {
     const run = createNotificationProcessor(notifications);

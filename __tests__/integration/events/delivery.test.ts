@@ -290,6 +290,32 @@ describe('delivery', () => {
     await until('the job to go', async () => ((await queue.getFailedCount()) === 0 ? true : undefined));
   });
 
+  it('handles what an admin tries again in whichever process takes it, beside workers of other services', async () => {
+    const { knex, notifications } = school.container;
+    const consumers = [...school.container.consumers, recorder, elsewhere];
+    const options = { consumers, services: ['attendance'], knex, notifications, log: school.log, retryMs: 10 };
+    const others = await startEventWorkers(school.engine, options);
+    const queue = school.engine.queues['failed-events'];
+    const aggregates = Array.from({ length: 20 }, () => newId());
+    let isBroken = true;
+    trouble = ({ aggregateId }) => {
+      if (isBroken && aggregates.includes(aggregateId)) throw new Error('no such thing');
+    };
+    try {
+      await school.engine.eventLog.append(aggregates.map((aggregate) => build(aggregate, 1)));
+      await until('all to be given up', async () => ((await queue.getFailedCount()) >= 20 ? true : undefined));
+      const jobs = await queue.getFailed();
+      expect(new Set(jobs.map(({ failedReason }) => failedReason))).toEqual(new Set(['no such thing']));
+      isBroken = false;
+      await Promise.all(jobs.map((job) => job.retry()));
+      await until('all to be handled', async () =>
+        aggregates.every((one) => of(one).length === 1) ? true : undefined,
+      );
+    } finally {
+      await others.close();
+    }
+  });
+
   it('removes events that all consumers have handled, and no other', async () => {
     const { redis, keys, eventLog } = school.engine;
     const key = keys.events(0);
