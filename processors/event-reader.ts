@@ -31,6 +31,7 @@ interface Line {
   events: LoggedEvent[];
   isRunning: boolean;
   attempts: number;
+  /** By the process' own time, which nobody puts back. */
   againAtMs: number;
 }
 
@@ -103,7 +104,7 @@ export class EventReader {
       });
     await this.#filling;
     if (this.#isStopping || !this.#isElected) return;
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     for (const line of this.#lines.values()) {
       if (this.#running.size >= MOST_AT_ONCE) return;
       if (line.isRunning || line.againAtMs > nowMs) continue;
@@ -189,7 +190,7 @@ export class EventReader {
       return true;
     } catch (error) {
       line.attempts++;
-      line.againAtMs = Date.now() + Math.min(retryMs * 2 ** Math.min(line.attempts - 1, 10), RETRY_MOST_MS);
+      line.againAtMs = performance.now() + Math.min(retryMs * 2 ** Math.min(line.attempts - 1, 10), RETRY_MOST_MS);
       const fields = { consumer: consumer.name, event: event.name, id: event.id, error };
       if (isServerAway(error) || line.attempts < MOST_ATTEMPTS) {
         log.warn('event not handled; it is tried again', fields);

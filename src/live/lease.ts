@@ -42,7 +42,9 @@ export class Lease {
 
   /** Takes it, or keeps it. @returns whether it is this process' now */
   async hold(nowMs: number): Promise<boolean> {
-    if (this.#heldSinceMs !== undefined && nowMs - this.#heldSinceMs < RENEW_MS) return true;
+    // A clock that was put back says nothing of how long it is held.
+    const heldMs = this.#heldSinceMs === undefined ? -1 : nowMs - this.#heldSinceMs;
+    if (heldMs >= 0 && heldMs < RENEW_MS) return true;
     const isHeld = (await this.#commands.lease_hold(this.#key, this.#holder, LEASE_MS)) === 1;
     this.#heldSinceMs = isHeld ? nowMs : undefined;
     return isHeld;

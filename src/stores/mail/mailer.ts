@@ -96,7 +96,7 @@ function createSmtpMailer(url: string, from: string, againMs: number): Mailer {
   let againAtMs = 0;
   return {
     async send(mail) {
-      if (isAway && Date.now() < againAtMs) throw new MailNotSentError(mail.id, { code: AWAY });
+      if (isAway && performance.now() < againAtMs) throw new MailNotSentError(mail.id, { code: AWAY });
       // While it is away one mail at a time tries, and the others go by what it finds.
       if (isAway) againAtMs = Number.POSITIVE_INFINITY;
       let failure: MailNotSentError | undefined;
@@ -106,7 +106,7 @@ function createSmtpMailer(url: string, from: string, againMs: number): Mailer {
         failure = new MailNotSentError(mail.id, error as MailServerError);
       }
       isAway = failure?.isServerAway ?? false;
-      againAtMs = Date.now() + againMs;
+      againAtMs = performance.now() + againMs;
       if (failure) throw failure;
     },
     close: () => transport.close(),
