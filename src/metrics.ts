@@ -110,10 +110,12 @@ export function createEngineMetrics(metrics: Metrics): EngineMetrics {
       metrics.gauge(
         { name: 'buffer_entries', help: 'Entries that no database has', labels: ['entity'] },
         async (gauge) => {
-          for (const { entity, entries, rawBytes, storedBytes, failed: parked, oldestMs } of await buffer.stats()) {
+          const stats = await buffer.stats();
+          const nowMs = await buffer.nowMs();
+          for (const { entity, entries, rawBytes, storedBytes, failed: parked, oldestMs = nowMs } of stats) {
             gauge.set({ entity }, entries);
             failures.set({ entity }, parked);
-            oldest.set({ entity }, oldestMs === undefined ? 0 : (Date.now() - oldestMs) / 1000);
+            oldest.set({ entity }, (nowMs - oldestMs) / 1000);
             ratio.set({ entity }, rawBytes === 0 ? 0 : storedBytes / rawBytes);
           }
         },

@@ -11,12 +11,10 @@ export function createSyncNeed(
 ): () => Promise<'age' | 'memory' | undefined> {
   return async () => {
     if ((await guard.checkMemory()) !== 'normal') return 'memory';
-    for (const { entity, oldestMs } of await buffer.stats()) {
-      if (
-        oldestMs !== undefined &&
-        Date.now() - oldestMs > promiseMs(registry.get(entity).lane, intervalMs) * START_AT_SHARE
-      )
-        return 'age';
+    const stats = await buffer.stats();
+    const nowMs = await buffer.nowMs();
+    for (const { entity, oldestMs = nowMs } of stats) {
+      if (nowMs - oldestMs > promiseMs(registry.get(entity).lane, intervalMs) * START_AT_SHARE) return 'age';
     }
     return undefined;
   };

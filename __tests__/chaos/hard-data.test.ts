@@ -3,6 +3,7 @@ import { replay } from '../../queues/failed-jobs.ts';
 import { failedWriteId } from '../../src/buffer/failed-writes.ts';
 import { ValueTakenError } from '../../src/buffer/reservations.ts';
 import { EVERYTHING } from '../../src/lib/reach.ts';
+import { createSyncNeed } from '../../src/sync-need.ts';
 import { useHarness } from '../support/engine-harness.ts';
 import { buildClub, buildClubMember, NAME_LENGTH, testId } from '../support/test-entities.ts';
 import { until } from '../support/until.ts';
@@ -114,6 +115,15 @@ describe('FAILURES 18: clocks hours apart, and a change of daylight saving', () 
     expect(Math.abs(entry!.header.firstWriteMs - (await redisMs()))).toBeLessThan(10_000);
     const [stats] = (await h.buffer.stats()).filter(({ entity }) => entity === 'club');
     expect(Math.abs(stats!.oldestMs! - (await redisMs()))).toBeLessThan(10_000);
+    // Whose clock is ahead does not think that its promise is about to be broken, nor does one that is behind miss it.
+    const needsSync = createSyncNeed(h.engine, HOURS_MS);
+    shift(2 * HOURS_MS);
+    expect(await needsSync()).toBeUndefined();
+    shift(-2 * HOURS_MS);
+    const dirty = h.engine.keys.dirty(0, 'club');
+    const members = await h.redis.zrange(dirty, '0', '-1');
+    for (const member of members) await h.redis.zincrby(dirty, -HOURS_MS, member);
+    expect(await needsSync()).toBe('age');
     await h.flush('club', [String(club.id)]);
     expect(await h.rows('SELECT size, version FROM clubs')).toEqual([{ size: 2, version: last }]);
   });

@@ -85,7 +85,7 @@ export interface EntityStats {
   rawBytes: number;
   storedBytes: number;
   failed: number;
-  /** Instant of the oldest dirty first write, ms. */
+  /** Instant of the oldest dirty first write, ms; see `nowMs` for its age. */
   oldestMs?: number;
 }
 
@@ -444,6 +444,12 @@ export class WriteBuffer {
   async forgetWaiter(parent: { entity: string; key: string }, child: { entity: string; key: string }): Promise<void> {
     const { shard } = this.keys.place(this.#registry.get(parent.entity), parent.key);
     await this.#redis.srem(this.keys.waiters(shard, parent.entity, parent.key), `${child.entity} ${child.key}`);
+  }
+
+  /** Redis' time, ms. Ages of writes are told by it, since they were written at it; processes' clocks may be hours apart. */
+  async nowMs(): Promise<number> {
+    const [seconds, microseconds] = await this.#redis.time();
+    return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
   }
 
   async stats(): Promise<EntityStats[]> {

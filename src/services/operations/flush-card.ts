@@ -15,7 +15,7 @@ export const createFlushCard = ({ buffer }: { buffer: WriteBuffer }): CardDefini
     return {
       waiting: stats.reduce((sum, { entries }) => sum + entries, 0),
       failed: stats.reduce((sum, { failed }) => sum + failed, 0),
-      oldest_seconds: Number.isFinite(oldest) ? Math.max(0, Math.round((Date.now() - oldest) / 1000)) : 0,
+      oldest_seconds: Number.isFinite(oldest) ? Math.max(0, Math.round(((await buffer.nowMs()) - oldest) / 1000)) : 0,
     };
   },
 });

@@ -48,7 +48,7 @@ export class OperationsService {
   async buffer() {
     const { buffer, guard } = this.#engine;
     const stats = await buffer.stats();
-    const now = Date.now();
+    const now = await buffer.nowMs();
     return {
       entities: stats.map(({ entity, entries, rawBytes, storedBytes, failed, oldestMs }) => ({
         entity,

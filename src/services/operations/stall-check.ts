@@ -26,14 +26,15 @@ export const createStallCheck = ({
   schedule: { everyMs: MINUTE_MS },
   async run({ now }) {
     await prepare();
-    const nowMs = now.getTime();
     const day = await school.dateAt(now);
     const done = { stalled: 0, told: 0 };
-    for (const { entity, oldestMs = nowMs } of await buffer.stats()) {
+    const stats = await buffer.stats();
+    const nowMs = await buffer.nowMs();
+    for (const { entity, oldestMs = nowMs } of stats) {
       const ageMs = nowMs - oldestMs;
       if (ageMs <= promiseMs(registry.get(entity).lane, intervalMs) + GRACE_MS) continue;
       done.stalled++;
-      if (await alerts.stalled({ entity, age_seconds: Math.round(ageMs / 1_000), day }, nowMs)) done.told++;
+      if (await alerts.stalled({ entity, age_seconds: Math.round(ageMs / 1_000), day }, now.getTime())) done.told++;
     }
     return done;
   },
