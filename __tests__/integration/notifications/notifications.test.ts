@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Job } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newId } from '../../../src/lib/ids.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { useStreams } from '../../support/school-streams.ts';
 import { TODAY } from '../../support/template.ts';
@@ -258,6 +259,31 @@ describe('GET /notifications', () => {
     await one('POST', '/notifications/read', { body: { all: true } });
     expect((await one('GET', '/notifications?unread=true')).body).toMatchObject({ data: [], meta: { unread: 0 } });
     expect((await hears(two, 'homework.published', id)).read_at).toBeNull();
+  });
+
+  it('marks all, however many have never been read', async () => {
+    const login = 'student0007';
+    const [user] = await school.rows('SELECT id FROM users WHERE login = $1', [login]);
+    const created_at = new Date('2025-09-01T04:00:00.000Z');
+    await school.container.db.collection<{ _id: string }>('notification_archive').insertMany(
+      Array.from({ length: 1_001 }, (_, number) => ({
+        _id: `${user!.id}:${newId()}`,
+        user_id: user!.id,
+        topic: 'homework.published',
+        title: `${number}`,
+        body: '',
+        data: {},
+        severity: 'info',
+        channels: { in_app: true, email: false },
+        dedupe_key: `old:${number}`,
+        created_at,
+        expire_at: new Date('2026-03-01T00:00:00.000Z'),
+      })),
+    );
+    const reader = school.as(login);
+    const { body } = await reader('POST', '/notifications/read', { body: { all: true } });
+    expect(body.data.read.length).toBeGreaterThanOrEqual(1_001);
+    expect((await reader('GET', '/notifications?unread=true')).body).toMatchObject({ data: [], meta: { unread: 0 } });
   });
 
   it.each([{}, { ids: [] }, { ids: ['x'] }, { all: false }, { all: true, ids: [] }])(

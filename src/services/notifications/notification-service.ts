@@ -10,6 +10,7 @@ import {
 import type { Writer } from '../../buffer/writer.ts';
 import type { Cache } from '../../cache/cache.ts';
 import type { Engine } from '../../engine.ts';
+import { DatabaseUnavailableError } from '../../errors/catalogue.ts';
 import { isDatabaseAway } from '../../errors/driver-errors.ts';
 import { addDays, type Clock, instantOf, schoolDateOf, schoolTimeOf } from '../../lib/clock.ts';
 import type { Document } from '../../lib/entity.ts';
@@ -71,8 +72,8 @@ const UNREAD_SECONDS = 3_600;
 const TOLD_AT_ONCE = 100;
 /** The notification is written by then. */
 const MAIL_AFTER_MS = 500;
-/** Marked as read at once at most. */
-const MOST_READ = 500;
+/** Read from the archive at a time, of all that are unread. */
+const UNREAD_AT_ONCE = 500;
 
 const unreadKey = (userId: string): string => `notifications:unread:${userId}`;
 
@@ -208,7 +209,8 @@ export class NotificationService {
   /**
    * Marks notifications of the caller as read; others, and those that are read, stay as they are.
    *
-   * @param ids or none: all that are unread, 500 at most
+   * @param ids or none: all that are unread
+   * @throws DatabaseUnavailableError when nobody can say which those are
    */
   async read(
     caller: Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>,
@@ -216,9 +218,7 @@ export class NotificationService {
   ): Promise<{ read: string[]; receipts: WriteReceipt[] }> {
     const { store, writer, cache, userStreams, activity } = this.#deps;
     const { userId } = caller.actor;
-    const own = ids
-      ? await store.existing(userId, ids)
-      : (await store.page(userId, { unread: true, limit: MOST_READ })).items.map(({ id }) => id);
+    const own = ids ? await store.existing(userId, ids) : await this.#allUnread(userId);
     const read_at = caller.now.toISOString();
     const receipts = await Promise.all(
       own.map((id) => writer.put('notification_read', { user_id: userId, id, read_at })),
@@ -235,6 +235,18 @@ export class NotificationService {
       await userStreams.append(userId, 'notification.read', own.length <= 100 ? { ids: own } : { all: true });
     }
     return { read: own, receipts };
+  }
+
+  async #allUnread(userId: string): Promise<string[]> {
+    const ids: string[] = [];
+    let after: Position | undefined;
+    do {
+      const page = await this.#deps.store.page(userId, { unread: true, after, limit: UNREAD_AT_ONCE });
+      if (page.degraded.length > 0) throw new DatabaseUnavailableError();
+      ids.push(...page.items.map(({ id }) => id));
+      after = page.next;
+    } while (after);
+    return ids;
   }
 }
 
