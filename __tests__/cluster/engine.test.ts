@@ -37,6 +37,10 @@ describe('Redis Cluster', () => {
     expect(shards.size).toBeGreaterThan(2);
     const list = await teacher('GET', '/homework?due_from=2026-05-01T00:00:00Z&limit=100');
     expect(list.body.data.map(({ id }: { id: string }) => id).sort()).toEqual([...given].sort());
+    const { entities } = (await school.as('admin')('GET', '/admin/buffer')).body.data;
+    const waiting = entities.find(({ entity }: { entity: string }) => entity === 'homework');
+    expect(waiting.dirty).toBe(given.length);
+    expect(waiting.oldest_age_seconds).toBeLessThan(60);
     const run = await school.sync();
     expect(run).toMatchObject({ failed: 0, left: 0 });
     expect(await school.rows('SELECT id FROM homework WHERE id = ANY($1)', [given])).toHaveLength(given.length);
