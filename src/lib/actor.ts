@@ -32,6 +32,8 @@ export interface Child {
   name: string;
   /** Class today; null for a student who has left. */
   class: ClassRef | null;
+  /** Last day at school, of one who leaves or has left. Logins kept by an older program do not say. */
+  leftOn?: string | null;
   /** May see and pay money matters. */
   canPay: boolean;
 }

@@ -176,7 +176,7 @@ export class AuthStore {
         { userId, on },
       ),
       this.#knex.raw(
-        `SELECT p.id AS "studentId", p.full_name AS name, c.id AS "classId", c.name AS "className", sg.can_pay AS "canPay"
+        `SELECT p.id AS "studentId", p.full_name AS name, CASE WHEN p.status <> 'active' THEN p.left_on END AS "leftOn", c.id AS "classId", c.name AS "className", sg.can_pay AS "canPay"
          FROM guardians g JOIN student_guardians sg ON sg.guardian_id = g.id AND sg.can_view AND NOT sg.is_blocked
          JOIN students p ON p.id = sg.student_id
          LEFT JOIN enrollments e ON e.student_id = p.id AND e.starts_on <= :on AND (e.ends_on IS NULL OR e.ends_on >= :on)

@@ -33,9 +33,19 @@ export function createRowScopes({
     for (const name of NAMED_ROWS) rows[name] = new Set();
     const scopes = await actor.scopes();
     addOwn(rows, scope, actor.userId, scopes);
+    if (scope.includes('C')) await addChildren(rows, scopes.children);
     if (scopes.substitutions && scopes.substitutions.length > 0) await addCovered(rows, scope, scopes.substitutions);
     for (const source of sources) if (scope.includes(source.scope)) add(rows, await source.load(actor));
     return joined(rows);
+  }
+
+  /** Parents keep a student who has left in its money matters and report cards only. */
+  async function addChildren(rows: Rows, children: Scopes['children']): Promise<void> {
+    for (const child of children) {
+      const hasLeft = child.leftOn != null && child.leftOn < (await school.today());
+      rows[hasLeft ? 'formerChildren' : 'children'].add(child.studentId);
+      if (child.class && !hasLeft) rows.followedClasses.add(child.class.id);
+    }
   }
 
   /** A substitute holds T and H of the class on its day. */
@@ -93,12 +103,6 @@ function addOwn(rows: Rows, scope: readonly ScopeCode[], userId: string, scopes:
     rows.users.add(userId);
     if (scopes.studentId) rows.ownStudents.add(scopes.studentId);
     if (scopes.ownClass) rows.followedClasses.add(scopes.ownClass.id);
-  }
-  if (scope.includes('C')) {
-    for (const child of scopes.children) {
-      rows.children.add(child.studentId);
-      if (child.class) rows.followedClasses.add(child.class.id);
-    }
   }
 }
 

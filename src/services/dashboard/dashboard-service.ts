@@ -12,6 +12,7 @@ import type {
 } from '../../lib/cards.ts';
 import type { DomainEvent, EventConsumer, EventName } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
+import { inReach } from '../../lib/reach.ts';
 import type { Reading } from '../../lib/route.ts';
 import type { School } from '../school/school.ts';
 import type { Touches } from './touches.ts';
@@ -100,10 +101,10 @@ export class DashboardService {
   }
 
   /** The cards of each child. */
-  async parent(caller: Pick<Caller, 'actor' | 'now'>): Promise<ChildCards[]> {
-    const { children } = await caller.actor.scopes();
+  async parent(caller: Caller): Promise<ChildCards[]> {
+    const [{ children }, reach] = await Promise.all([caller.actor.scopes(), caller.reach()]);
     return Promise.all(
-      children.map(async ({ studentId, name }) => ({
+      inReach(reach, 'children', children, ({ studentId }) => studentId).map(async ({ studentId, name }) => ({
         student_id: studentId,
         name,
         ...(await this.cardsOfStudent(studentId, caller.now, caller.actor.userId)),

@@ -73,7 +73,6 @@ export const createDashboardRoutes = ({
       summary: "The student's cards of each child",
       mode: 'R',
       access: { ...read, roles: ['parent'] },
-      within: 'self',
       response: view({
         children: Joi.array().items(view({ student_id: uuid, name: Joi.string(), cards: cardsOf('student') })),
       }),

@@ -82,7 +82,7 @@ export class StudentService {
   /** Sorted by name, with the class of today. */
   async list(caller: Reader, filter: StudentFilter): Promise<{ items: SeenStudent[]; next?: Position }> {
     const on = await this.#school.today();
-    const reach = await studentReachOf(caller, on);
+    const reach = await studentReachOf(caller);
     const rows = await this.#store.list(reach.condition, filter, on);
     const page = rows.slice(0, filter.limit);
     const last = page.at(-1);
@@ -95,7 +95,7 @@ export class StudentService {
   /** @throws NotFoundError when there is none in the caller's scope */
   async get(caller: Reader, id: string): Promise<StudentDetail> {
     const on = await this.#school.today();
-    const reach = await studentReachOf(caller, on);
+    const reach = await studentReachOf(caller);
     const student = await this.#store.find(id, on);
     const sight = student && reach.sightOf(student);
     if (!student || !sight) throw new NotFoundError();
