@@ -64,6 +64,12 @@ export interface Scopes {
   children: readonly Child[];
 }
 
+/** Classes that somebody takes over on a school date. */
+export const takenOverOn = ({ substitutions = [] }: Scopes, date: string): ClassRef[] =>
+  substitutions
+    .filter(({ onDate }) => onDate === date)
+    .map(({ classId, className }) => ({ id: classId, name: className }));
+
 /** Who sends a request. */
 export interface Actor {
   userId: string;

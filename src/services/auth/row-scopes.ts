@@ -1,4 +1,4 @@
-import type { ScopeCode, Scopes } from '../../lib/actor.ts';
+import { type ScopeCode, type Scopes, takenOverOn } from '../../lib/actor.ts';
 import {
   EVERYTHING,
   NAMED_ROWS,
@@ -34,7 +34,7 @@ export function createRowScopes({
     const scopes = await actor.scopes();
     addOwn(rows, scope, actor.userId, scopes);
     if (scope.includes('C')) await addChildren(rows, scopes.children);
-    if (scopes.substitutions && scopes.substitutions.length > 0) await addCovered(rows, scope, scopes.substitutions);
+    await addCovered(rows, scope, scopes);
     for (const source of sources) if (scope.includes(source.scope)) add(rows, await source.load(actor));
     return joined(rows);
   }
@@ -52,10 +52,9 @@ export function createRowScopes({
   async function addCovered(
     { homerooms, taught, taughtClasses }: Rows,
     scope: readonly ScopeCode[],
-    substitutions: NonNullable<Scopes['substitutions']>,
+    scopes: Scopes,
   ): Promise<void> {
-    const today = await school.today();
-    const covered = new Set(substitutions.filter(({ onDate }) => onDate === today).map(({ classId }) => classId));
+    const covered = new Set(takenOverOn(scopes, await school.today()).map(({ id }) => id));
     if (scope.includes('H')) for (const id of covered) homerooms.add(id);
     if (!scope.includes('T') || covered.size === 0) return;
     for (const id of covered) taughtClasses.add(id);

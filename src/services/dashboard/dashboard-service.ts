@@ -1,5 +1,6 @@
 import type { Cache } from '../../cache/cache.ts';
 import { NotFoundError } from '../../errors/catalogue.ts';
+import { takenOverOn } from '../../lib/actor.ts';
 import type {
   AnyCard,
   CardContent,
@@ -113,12 +114,11 @@ export class DashboardService {
   }
 
   async teacher({ actor, now }: Pick<Caller, 'actor' | 'now'>): Promise<CardAnswer> {
-    const { staffId, teaches, homerooms: own, substitutions = [] } = await actor.scopes();
+    const scopes = await actor.scopes();
+    const { staffId, teaches, homerooms: own } = scopes;
     if (!staffId) throw new NotFoundError();
     const today = await this.#deps.school.dateAt(now);
-    const covered = substitutions
-      .filter(({ onDate, classId }) => onDate === today && !own.some(({ id }) => id === classId))
-      .map(({ classId, className }) => ({ id: classId, name: className }));
+    const covered = takenOverOn(scopes, today).filter(({ id }) => !own.some((homeroom) => homeroom.id === id));
     const homerooms = [...own, ...covered];
     const touches: Touch[] = [`staff:${staffId}`, ...homerooms.map(({ id }) => `class:${id}` as const)];
     const context = { now, today, staffId, userId: actor.userId, teaches, homerooms };
