@@ -43,30 +43,40 @@ export class AuthStore {
     return result.rows[0];
   }
 
-  /** Opens a session and notes the login, in one statement. */
+  /**
+   * Opens a session and notes the login, in one statement. It waits for whoever is changing the account.
+   *
+   * @param session with the hash of the password that was right
+   * @returns whether it did: not when another password, or a suspension, came in between
+   */
   async addSession(session: {
     sid: string;
     userId: string;
+    passwordHash: string;
     ip: string;
     userAgent: string;
     expiresAt: Date;
     now: Date;
-  }): Promise<void> {
-    await this.#knex.raw(
-      `WITH login AS (UPDATE users SET last_login_at = :now, failed_logins = 0, locked_until_at = NULL WHERE id = :userId)
+  }): Promise<boolean> {
+    const result = await this.#knex.raw(
+      `WITH login AS (UPDATE users SET last_login_at = :now, failed_logins = 0, locked_until_at = NULL
+         WHERE id = :userId AND status = 'active' AND password_hash = :passwordHash RETURNING id)
        INSERT INTO user_sessions (id, user_id, generation, rotated_at, ip, user_agent, expires_at, created_at, updated_at)
-       VALUES (:sid, :userId, ${FIRST_GENERATION}, :now, :ip, :userAgent, :expiresAt, :now, :now)`,
+       SELECT :sid, id, ${FIRST_GENERATION}, :now, :ip, :userAgent, :expiresAt, :now, :now FROM login`,
       session,
     );
+    return result.rowCount > 0;
   }
 
-  /** Notes a failed login for those who look after accounts; the lock itself is counted in Redis. */
+  /**
+   * Notes a failed login for those who look after accounts; the lock itself is counted in Redis. Notes of the same moment come in
+   * any order: none takes the lock of another away.
+   */
   async noteFailure(userId: string, failures: number, lockedUntil: Date | null): Promise<void> {
-    await this.#knex.raw('UPDATE users SET failed_logins = ?, locked_until_at = ? WHERE id = ?', [
-      failures,
-      lockedUntil,
-      userId,
-    ]);
+    await this.#knex.raw(
+      'UPDATE users SET failed_logins = ?, locked_until_at = coalesce(?, locked_until_at) WHERE id = ?',
+      [failures, lockedUntil, userId],
+    );
   }
 
   async findCredentials(userId: string): Promise<Pick<LoginRow, 'login' | 'passwordHash'>> {
