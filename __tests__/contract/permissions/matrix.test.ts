@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ROLES, type Role } from '../../../src/lib/actor.ts';
+import { newId } from '../../../src/lib/ids.ts';
 import type { Route } from '../../../src/lib/route.ts';
 import { can } from '../../../src/services/auth/permissions.ts';
 import { type Answer, useSchool } from '../../support/harness.ts';
@@ -152,6 +153,28 @@ describe('permissions (DOMAIN §1)', () => {
     }
     expect(wrong).toEqual([]);
     expect((await school.as(login)('GET', '/dashboard/parent')).body.data.children).toEqual([]);
+  });
+
+  it('rows that are not there are 404 for who reaches all', async () => {
+    const nothing: World = {
+      ...worlds.own,
+      classId: newId(),
+      classSubjectId: newId(),
+      studentId: newId(),
+      studentUserId: newId(),
+      homeworkId: newId(),
+      eventId: newId(),
+      announcementId: newId(),
+    };
+    const wrong: string[] = [];
+    for (const route of inOrder(routes)) {
+      const target = TARGETS[nameOf(route)];
+      if (route.method !== 'GET' || !target || target.isRowless || target.lists || target.make) continue;
+      cases++;
+      const { status } = await school.as(LOGINS.admin)('GET', target.path(nothing, ''));
+      if (status !== 404) wrong.push(`${nameOf(route)}: ${status}`);
+    }
+    expect(wrong).toEqual([]);
   });
 
   it('leave out rows only where there are none to check', () => {

@@ -98,6 +98,7 @@ export class DashboardService {
   async student(caller: Caller, asked: string | undefined): Promise<CardAnswer & { student_id: string }> {
     const [studentId] = asked ? [asked] : (await caller.reach()).ownStudents;
     if (!studentId) throw new NotFoundError();
+    await this.#deps.school.requireStudent(studentId);
     return { student_id: studentId, ...(await this.cardsOfStudent(studentId, caller.now, caller.actor.userId)) };
   }
 

@@ -129,6 +129,7 @@ export const createDashboardRoutes = ({
         const { params, query, now } = context;
         const reach = await context.reach();
         if (!(await school.settings()).leaderboard_enabled) throw new LeaderboardOffError();
+        await school.requireClass(params.id);
         const today = await school.dateAt(now);
         const ranked = await leaderboards.of(params.id, query.period, today);
         const isLed = reaches(reach, 'ledClasses', params.id);
