@@ -198,6 +198,16 @@ describe('the list of students', () => {
     },
   );
 
+  it('finds names in letters of any script', async () => {
+    for (const full_name of ['Änne Özil', 'आशा वर्मा', 'ΣΟΦΙΑ ΠΑΠΠΑ']) {
+      const { id } = (await admit({ full_name })).body.data;
+      for (const q of [full_name, full_name.split(' ')[1]!, full_name.slice(0, 2)]) {
+        const found = (await admin('GET', `/students?q=${encodeURIComponent(q)}`)).body.data;
+        expect(found.map((student: { id: string }) => student.id)).toContain(id);
+      }
+    }
+  });
+
   it('shows each role its own rows', async () => {
     const own = await idOf('student0001');
     const idsFor = async (login: string) =>
@@ -284,6 +294,19 @@ describe('guardians', () => {
     const answer = await admin('PUT', `/students/${student}/guardians`, { body: { guardians: twice } });
     expect(answer.status).toBe(200);
     expect(new Set(answer.body.data.map((link: { guardian_id: string }) => link.guardian_id)).size).toBe(3);
+  });
+
+  it('get another address when the list says so, and keep theirs when it says nothing', async () => {
+    const person = { full_name: 'Moved Mail', phone: '+91 4444', relation: 'aunt', is_primary: true };
+    const { id } = (await admit({ guardians: [{ ...person, email: 'old@example.org' }] })).body.data;
+    const put = async (fields: object) => {
+      const body = { guardians: [{ ...person, ...fields }] };
+      return (await admin('PUT', `/students/${id}/guardians`, { body })).body.data[0];
+    };
+    const { guardian_id } = await put({});
+    expect(await put({})).toMatchObject({ guardian_id, email: 'old@example.org' });
+    expect(await put({ email: 'new@example.org' })).toMatchObject({ guardian_id, email: 'new@example.org' });
+    expect(await put({ email: null })).toMatchObject({ guardian_id, email: null });
   });
 
   it('may be unblocked, and then see the child again', async () => {
