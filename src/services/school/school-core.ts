@@ -82,6 +82,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
   const subjects = new ClassSubjectService({
     writes,
     knex,
+    school,
     caches,
     storeWork: async (classId, ids) => {
       await Promise.all([storeHomeworkOf(engine, ids), storeSheetsOf(engine, classId)]);
