@@ -251,7 +251,7 @@ describe('a dry run', () => {
       HEADER,
       `E1,Anil,2013-04-02,2025-06-02,${className},Tara Rao,mother,+91 22222`,
       'S24-00003,Bina,2013-04-02,2025-06-02,,,,',
-      `E3,Chand,2013-04-02,1999-06-02,${className},,,`,
+      `E3,Chand,2013-04-02,2013-06-02,${className},,,`,
       `E4,Dev,2013-04-02,2025-06-02,${className},Tara Rao,mother,+91 22222`,
       `E5,Esha,2013-04-02,2025-06-02,${className},,,`,
       'E1,Farah,2013-04-02,2025-06-02,,,,',

@@ -114,6 +114,16 @@ describe('admitting a student', () => {
     });
   });
 
+  it.each([
+    ['a birth to come', { birth_on: '2030-01-01', admitted_on: '2031-01-01' }, 'is in the future'],
+    ['a birth after the admission', { birth_on: '2025-07-01' }, 'is after the admission'],
+  ])('has a rule against %s', async (_, fields, detail) => {
+    const refused = { status: 422, body: { code: 'RULE_BROKEN', errors: [{ pointer: '/birth_on', detail }] } };
+    expect(await admit(fields)).toMatchObject(refused);
+    const { id } = (await admit()).body.data;
+    expect(await admin('PATCH', `/students/${id}`, { body: fields })).toMatchObject(refused);
+  });
+
   it('takes effect once for the same Idempotency-Key', async () => {
     const body = newStudent();
     const headers = { 'idempotency-key': 'admission-1' };
@@ -333,5 +343,14 @@ describe('guardians', () => {
     const answer = await admin('PUT', `/students/${student}/guardians`, { body });
     expect(answer).toMatchObject({ status: 404, body: { errors: [{ pointer: '/guardians/0/guardian_id' }] } });
     expect((await admin('GET', `/students/${student}`)).body.data.guardians.length).toBeGreaterThan(0);
+  });
+});
+
+describe('a student who has left', () => {
+  it('keeps the admission before the leaving', async () => {
+    const { id } = (await admit()).body.data;
+    await admin('POST', `/students/${id}/leave`, { body: { left_on: '2025-08-01', reason: 'Moved' } });
+    const answer = await admin('PATCH', `/students/${id}`, { body: { admitted_on: '2025-08-02' } });
+    expect(answer).toMatchObject({ status: 422, body: { errors: [{ pointer: '/admitted_on' }] } });
   });
 });
