@@ -118,8 +118,6 @@ export class StudentService {
   async create(caller: Caller, input: NewStudent): Promise<StudentDetail> {
     const id = caller.newId();
     const today = await this.#school.today();
-    const known = await this.#store.find(id, today);
-    if (known) return this.#whole(known); // by the same request, whose answer was lost
     await this.#requirePhoto(caller, input.photo_file_id);
     return this.#writes.run(
       caller,
