@@ -109,7 +109,7 @@ describe('a file', () => {
       errors: [{ pointer: '/size' }],
     });
     expect(await refused({ size: 0 })).toMatchObject({ code: 'VALIDATION_FAILED' });
-    for (const name of ['../up.pdf', 'a\\b.pdf', 'a\nb.pdf']) {
+    for (const name of ['../up.pdf', '..', 'a\\b.pdf', 'a\nb.pdf', 'a\u202efdp.exe', 'a\u2028b']) {
       expect(await refused({ name })).toMatchObject({ code: 'VALIDATION_FAILED', errors: [{ pointer: '/name' }] });
     }
     expect(await refused({ purpose: 'report' })).toMatchObject({ code: 'VALIDATION_FAILED' });

@@ -95,6 +95,9 @@ describe('admitting a student', () => {
       { guardians: [{ ...primary('a'), guardian_id: crypto.randomUUID() }] },
       '/guardians/0',
     ],
+    ['a line break in a name', { full_name: 'Asha\nVerma' }, '/full_name'],
+    ['commands for a screen in a name', { full_name: 'Asha\u001b[2J' }, '/full_name'],
+    ['dashes for a phone', { guardians: [{ ...primary('a'), phone: '-----' }] }, '/guardians/0/phone'],
     ['a first day without a class', { starts_on: '2025-09-01' }, ''],
   ])('refuses %s', async (_, fields, pointer) => {
     const answer = await admit(fields);
