@@ -84,6 +84,18 @@ export class StudentStore {
     return result.rows[0];
   }
 
+  /** Students with this photo. @param on school date of the class beside them */
+  async listByPhoto(fileId: string, on: string): Promise<Pick<StudentRow, 'id' | 'classId'>[]> {
+    const result = await this.#knex.raw(
+      `SELECT s.id, e.class_id AS "classId" ${FROM} WHERE s.photo_file_id = :fileId`,
+      {
+        fileId,
+        on,
+      },
+    );
+    return result.rows;
+  }
+
   async idsByAdmissionNo(numbers: readonly string[]): Promise<Map<string, string>> {
     const result = await this.#knex.raw(
       'SELECT admission_no AS number, id FROM students WHERE admission_no = ANY(?::text[])',
