@@ -93,11 +93,14 @@ export class PointsService {
 
   /** Entries that follow from an event; the same event again finds them as they are. */
   async handle(event: DomainEvent): Promise<void> {
-    const { store, school, clock, leaderboards } = this.#deps;
+    const { store, school, clock, leaderboards, touches } = this.#deps;
     const today = await school.dateAt(clock.now());
     if (event.name === 'school.enrollment.changed') {
       const { from, to } = event.payload as { from?: string | null; to?: string | null };
-      for (const classId of [from, to]) if (classId) await leaderboards.drop(classId);
+      const classIds = [from, to].filter((id) => id !== null && id !== undefined);
+      for (const classId of classIds) await leaderboards.drop(classId);
+      // Whoever looked since the move has seen, and kept, ranks of the sets from before it.
+      await touches.add(classIds.map((id) => `class:${id}` as const));
       return;
     }
     const entries = await this.#entriesOf(event, today);
@@ -130,7 +133,7 @@ export class PointsService {
 
   /** DB2: bonuses of the month before, and every set anew. */
   async nightly(now: Date): Promise<void> {
-    const { store, attendance, leaderboards, school } = this.#deps;
+    const { store, attendance, leaderboards, school, touches } = this.#deps;
     const today = await school.dateAt(now);
     const [year, month] = today.split('-').map(Number) as [number, number];
     const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
@@ -138,6 +141,7 @@ export class PointsService {
     const earned = await attendance.neverAbsent(over, BONUS_DAYS);
     await store.awardBonuses(over.from.slice(0, 7), over, earned, now);
     await leaderboards.rebuildAll(today);
+    await touches.add(['everybody']);
   }
 
   async #entriesOf({ name, payload, at }: DomainEvent, today: string): Promise<PointEntry[]> {
