@@ -4,6 +4,7 @@ import type { DomainEvent, EventConsumer } from '../../lib/events.ts';
 import { sheetId } from '../../lib/ids.ts';
 import type { ScheduledTask } from '../../lib/scheduled-task.ts';
 import type { AttendanceChanged } from '../attendance/attendance.events.ts';
+import { oneADay } from '../attendance/attendance-rules.ts';
 import type { AttendanceStore } from '../attendance/attendance-store.ts';
 import type { HomeworkStore } from '../homework/homework-store.ts';
 import type { School } from '../school/school.ts';
@@ -106,7 +107,8 @@ export class PointsService {
     const entries = await this.#entriesOf(event, today);
     await store.replace(entries, new Date(event.at));
     const { student_id } = event.payload as { student_id?: string };
-    const studentIds = event.name === 'points.changed' ? [student_id!] : entries.map(({ studentId }) => studentId);
+    const studentIds =
+      event.name === 'points.changed' ? [student_id!] : [...new Set(entries.map(({ studentId }) => studentId))];
     const classes = await Promise.all(studentIds.map(async (id) => ({ id, classId: await school.classOf(id, today) })));
     for (const [classId, group] of Map.groupBy(classes, (found) => found.classId)) {
       if (classId === undefined) continue;
@@ -172,17 +174,27 @@ export class PointsService {
     const { class_id, date, period, changed } = payload as unknown as AttendanceChanged;
     // AT3: only the day's roll counts.
     if (period !== 0) return [];
-    // As the rows are now: an event that an admin has tried again late must not bring back what a later one has replaced.
+    // As the rows are now: an event that an admin has tried again late must not bring back what a later one has replaced. Of all
+    // classes, since a day that is marked in two of them is worth something once.
     const studentIds = changed.map(({ student }) => student);
-    const marks = await this.#deps.attendance.marks({ classId: class_id, studentIds, from: date, to: date });
-    const statusOf = new Map(marks.map(({ studentId, status }) => [studentId, status]));
-    return studentIds.map((studentId) => ({
-      studentId,
-      source: 'attendance',
-      sourceId: sheetId(class_id, date),
-      points: attendancePoints(statusOf.get(studentId) ?? null),
-      effectiveOn: date,
-    }));
+    const marks = await this.#deps.attendance.marks({ studentIds, from: date, to: date });
+    const marksOf = Map.groupBy(marks, ({ studentId }) => studentId);
+    const entries = studentIds.map(async (studentId) => {
+      const own = marksOf.get(studentId) ?? [];
+      const counted = own.length > 1 ? oneADay(own, await this.#deps.school.enrolments(studentId)) : own;
+      const classIds = new Set([class_id, ...own.map(({ classId }) => classId)]);
+      return [...classIds].map((classId): PointEntry => {
+        const mark = counted.find((one) => one.classId === classId);
+        return {
+          studentId,
+          source: 'attendance',
+          sourceId: sheetId(classId, date),
+          points: attendancePoints(mark?.status ?? null),
+          effectiveOn: date,
+        };
+      });
+    });
+    return (await Promise.all(entries)).flat();
   }
 
   async #show(classId: string, studentIds: readonly string[], today: string): Promise<void> {
