@@ -38,6 +38,9 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
     // AT8: the rolls of its day count no more.
     'calendar.holiday.changed': (): readonly Touch[] => ['everybody'],
   };
+  const named = {
+    'school.class.changed': ({ payload }: DomainEvent): readonly Touch[] => [`class:${payload.class_id}`, 'school'],
+  };
 
   const student: CardDefinition<'student'> = {
     name: 'attendance',
@@ -65,7 +68,7 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
         .items(Joi.object({ class_id: uuid.required(), class_name: Joi.string().required() }))
         .required(),
     }),
-    touches,
+    touches: { ...touches, ...named },
     async load({ homerooms, today }) {
       const own = (await notTaken(today)).filter(({ id }) => homerooms.some((homeroom) => homeroom.id === id));
       return { sheets_not_taken: own.map(({ id, name }) => ({ class_id: id, class_name: name })) };
@@ -75,7 +78,7 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
     name: 'attendance',
     dashboard: 'admin',
     schema: Joi.object({ pct_bp: percentage, missing_sheets: Joi.number().integer().min(0).required() }),
-    touches,
+    touches: { ...touches, ...named },
     async load({ today }) {
       const [all, missing] = await Promise.all([
         marks.list({ from: today, to: today }, { column: 'on_date', values: [today] }),

@@ -105,10 +105,15 @@ export function createHomeworkCards({
         .max(NEXT_DUE)
         .required(),
     }),
-    touches: { 'homework.published': ofClass, 'homework.changed': ofClass, 'homework.submitted': submitted },
+    touches: {
+      'homework.published': ofClass,
+      'homework.changed': ofClass,
+      'homework.submitted': submitted,
+      'school.subject.changed': () => ['everybody'],
+    },
     keptSeconds: KEPT_WHILE_TOLD_SECONDS,
     async load({ studentId, classId, now, today }) {
-      const taught = (await school.classSubjects()).filter((subject) => subject.classId === classId);
+      const taught = (await school.classSubjects({ isFresh: true })).filter((subject) => subject.classId === classId);
       if (taught.length === 0) return { next_due: [] };
       // From midnight, so that all of a class share one cached page for the day; the rest is decided here.
       const since = instantOf(today, '00:00', await school.timezone()).toISOString();
