@@ -57,6 +57,7 @@ beforeAll(async () => {
   classmates = roster.map(({ student_id }) => student_id).filter((id) => id !== STUDENT);
   made.deleted = await give('Deleted');
   made.takenBack = await give('Taken back');
+  made.before = await give('By the teacher before');
 });
 
 const ok = <T extends { status: number; body: unknown }>(answer: T): T => {
@@ -284,6 +285,20 @@ sees(school, 'dashboard:teacher', [
       made.taken = String(toGrade - (await teacherCards()).homework.to_grade);
     },
     expected: (before: number) => before + Number(made.taken),
+  },
+  {
+    change: 'a submission for what the teacher before has given',
+    key: substituteDashboard,
+    read: async () => (await teacherCards(substitute)).homework.to_grade,
+    make: () => student('PUT', `/homework/${made.before}/submission`, { body: { body: 'Done', final: true } }).then(ok),
+    expected: plus(1),
+  },
+  {
+    change: 'homework that is archived',
+    key: substituteDashboard,
+    read: async () => (await teacherCards(substitute)).homework.to_grade,
+    make: () => admin('PATCH', `/homework/${made.before}`, { body: { status: 'archived' } }).then(ok),
+    expected: plus(-1),
   },
 ]);
 
