@@ -24,6 +24,8 @@ export type EventName =
   | 'calendar.event.changed'
   | 'calendar.holiday.changed'
   | 'platform.flush.failed'
+  | 'platform.flush.repaired'
+  | 'platform.flush.discarded'
   | 'platform.buffer.stalled';
 
 /** What a service says happened; who did it and when is added where it is sent. */

@@ -108,6 +108,24 @@ describe('points for homework', () => {
     expect(await entries('homework', id)).toHaveLength(1);
   });
 
+  it('DB3: an event that comes late brings back nothing that a later one has replaced', async () => {
+    const id = await give({});
+    await handIn(id);
+    await arrives(10, 'homework', id);
+    const consumer = school.container.consumers.find(({ name }) => name === 'points')!;
+    await consumer.handle({
+      id: newId(),
+      name: 'homework.submitted',
+      aggregateId: `${id}:${studentId}`,
+      payload: { homework_id: id, student_id: studentId, late: true, revision: 1 },
+      v: 1,
+      at: school.clock.now().toISOString(),
+      actorId: null,
+      requestId: null,
+    });
+    await arrives(10, 'homework', id);
+  });
+
   it('DB2: a released mark of 90 % of the maximum earns 5 more, in the month of the homework', async () => {
     const id = await give({});
     await handIn(id);

@@ -3,10 +3,13 @@ import type { Clock } from '../../lib/clock.ts';
 import type { DomainEvent, EventConsumer } from '../../lib/events.ts';
 import { sheetId } from '../../lib/ids.ts';
 import type { ScheduledTask } from '../../lib/scheduled-task.ts';
+import type { FlushChanged } from '../../live/platform-alerts.ts';
 import type { AttendanceChanged } from '../attendance/attendance.events.ts';
 import { oneADay } from '../attendance/attendance-rules.ts';
 import type { AttendanceStore } from '../attendance/attendance-store.ts';
 import type { HomeworkStore } from '../homework/homework-store.ts';
+import { homeworkSubmissionEntity } from '../homework/homework-submission.entity.ts';
+import type { SubmissionService } from '../homework/submission-service.ts';
 import type { School } from '../school/school.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
 import { attendancePoints, homeworkPoints } from './leaderboard-rules.ts';
@@ -24,6 +27,7 @@ export interface NewPoints {
 export interface PointSources {
   attendance: Pick<AttendanceStore, 'marks' | 'neverAbsent'>;
   homework: Pick<HomeworkStore, 'releasedMark'>;
+  submissions: Pick<SubmissionService, 'isLate'>;
 }
 
 /** DB2: days with a mark that a month's bonus takes. */
@@ -87,6 +91,8 @@ export class PointsService {
         'attendance.stored',
         'school.enrollment.changed',
         'points.changed',
+        'platform.flush.repaired',
+        'platform.flush.discarded',
       ],
       handle: (event) => this.handle(event),
     };
@@ -148,17 +154,14 @@ export class PointsService {
 
   async #entriesOf({ name, payload, at }: DomainEvent, today: string): Promise<PointEntry[]> {
     if (name === 'homework.submitted') {
-      const { homework_id, student_id, late } = payload as { homework_id: string; student_id: string; late: boolean };
-      const mark = await this.#deps.homework.releasedMark(homework_id, student_id);
-      return [
-        {
-          studentId: student_id,
-          source: 'homework',
-          sourceId: homework_id,
-          points: homeworkPoints(late, mark?.finalX100 ?? null, mark?.maxX100 ?? null),
-          effectiveOn: await this.#deps.school.dateAt(new Date(at)),
-        },
-      ];
+      const { homework_id, student_id } = payload as { homework_id: string; student_id: string };
+      return [await this.#ofSubmission(homework_id, student_id, at)];
+    }
+    if (name === 'platform.flush.repaired' || name === 'platform.flush.discarded') {
+      const { entity, key } = payload as unknown as FlushChanged;
+      if (entity !== homeworkSubmissionEntity.name) return [];
+      const [homeworkId, studentId] = key.split(':') as [string, string];
+      return [await this.#ofSubmission(homeworkId, studentId, at)];
     }
     if (name === 'homework.released') {
       const { homework_id, student_ids } = payload as { homework_id: string; student_ids: string[] };
@@ -195,6 +198,17 @@ export class PointsService {
       });
     });
     return (await Promise.all(entries)).flat();
+  }
+
+  /** As it is now, whatever the event has said: it may come late, or tell of a submission that an admin has given up since. */
+  async #ofSubmission(homeworkId: string, studentId: string, at: string): Promise<PointEntry> {
+    const [isLate, mark, effectiveOn] = await Promise.all([
+      this.#deps.submissions.isLate(homeworkId, studentId),
+      this.#deps.homework.releasedMark(homeworkId, studentId),
+      this.#deps.school.dateAt(new Date(at)),
+    ]);
+    const points = isLate === undefined ? 0 : homeworkPoints(isLate, mark?.finalX100 ?? null, mark?.maxX100 ?? null);
+    return { studentId, source: 'homework', sourceId: homeworkId, points, effectiveOn };
   }
 
   async #show(classId: string, studentIds: readonly string[], today: string): Promise<void> {
