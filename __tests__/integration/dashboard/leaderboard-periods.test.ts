@@ -77,6 +77,10 @@ describe('a leaderboard’s period', () => {
   });
 });
 
+it('is not there for a class that is none', async () => {
+  expect((await admin('GET', `/leaderboards/classes/${newId()}`)).status).toBe(404);
+});
+
 describe('the rank card', () => {
   it('DB1: shows the new class’s rank after a move, though somebody looked before its leaderboard knew', async () => {
     const moved = classmates[1]!;

@@ -109,6 +109,18 @@ sees(school, 'names and weeks', [
     },
     expected: (before: number) => before + 1,
   },
+  {
+    change: 'the roll of a class that is empty, in dashboard:admin',
+    key: copy(() => 'dashboard:admin'),
+    read: missing,
+    make: async () => {
+      const classes: { id: string; section: string }[] = ok(await admin('GET', '/classes')).body.data;
+      const empty = classes.find(({ section }) => section === 'Y')!;
+      const body = { entries: [], rest: 'present' };
+      return admin('PUT', `/attendance/classes/${empty.id}/sheets/${TODAY}`, { body }).then(ok);
+    },
+    expected: (before: number) => before - 1,
+  },
 ]);
 
 let other: Container | undefined;

@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { LeaderboardOffError } from '../../errors/catalogue.ts';
+import { LeaderboardOffError, NotFoundError } from '../../errors/catalogue.ts';
 import type { AnyCard, DashboardKind } from '../../lib/cards.ts';
 import { idParams, isoInstant, line, reference, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
@@ -130,6 +130,7 @@ export const createDashboardRoutes = ({
         const { params, query, now } = context;
         const reach = await context.reach();
         if (!(await school.settings()).leaderboard_enabled) throw new LeaderboardOffError();
+        if (!(await school.classes()).some(({ id }) => id === params.id)) throw new NotFoundError();
         const today = await school.dateAt(now);
         const ranked = await leaderboards.of(params.id, query.period, today);
         const isLed = reaches(reach, 'ledClasses', params.id);
