@@ -10,6 +10,7 @@ export type EventName =
   | 'school.enrollment.changed'
   | 'school.assignment.changed'
   | 'school.class.changed'
+  | 'school.student.changed'
   | 'school.subject.changed'
   | 'school.timetable.changed'
   | 'homework.published'

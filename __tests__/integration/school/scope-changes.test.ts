@@ -195,6 +195,21 @@ const changes: Record<string, () => Promise<Change>> = {
       }),
     };
   },
+  'another name of a child': async () => {
+    const id = await studentOf('student0030');
+    return {
+      login: 'parent0030',
+      look: ({ children }) => children,
+      ask: async () => {
+        expect((await admin('PATCH', `/students/${id}`, { body: { full_name: 'Another Name' } })).status).toBe(200);
+      },
+      commit: async () => ({
+        sql: "UPDATE students SET full_name = 'A Third Name' WHERE id = $1",
+        values: [id],
+        event: { name: 'school.student.changed', aggregateId: id, payload: { student_id: id } },
+      }),
+    };
+  },
   'another name of a subject': async () => {
     const { id } = (await scopesOf('teacher007')).class_subjects[0].subject;
     return {

@@ -48,6 +48,14 @@ export class SchoolCaches {
     });
   }
 
+  /** A student has another name: rosters, the student's login and those of its guardians hold the old one. */
+  async forgetStudent(studentId: string): Promise<void> {
+    const { rows } = await this.#knex.raw('SELECT DISTINCT class_id AS id FROM enrollments WHERE student_id = ?', [
+      studentId,
+    ]);
+    await this.forgetMembership(studentId, idsOf(rows));
+  }
+
   /** A class has another name: the logins of those who teach in it, are in it, or have a child in it hold the old one. */
   async forgetClass(classId: string): Promise<void> {
     const { rows } = await this.#knex.raw(

@@ -17,6 +17,7 @@ export const createScopeConsumer = ({ caches, knex }: { caches: SchoolCaches; kn
     'school.enrollment.changed',
     'school.assignment.changed',
     'school.class.changed',
+    'school.student.changed',
     'school.subject.changed',
   ],
   async handle({ name, payload }) {
@@ -28,6 +29,7 @@ export const createScopeConsumer = ({ caches, knex }: { caches: SchoolCaches; kn
         users: await usersOfStaff(knex, [id('from'), id('staff_id')]),
       });
     else if (name === 'school.class.changed') await caches.forgetClass(id('class_id')!);
+    else if (name === 'school.student.changed') await caches.forgetStudent(id('student_id')!);
     else if (name === 'school.subject.changed') await caches.forgetSubject(id('subject_id')!);
     else await caches.forget({ users: [id('user_id')] });
   },

@@ -208,9 +208,9 @@ export class StudentService {
   /** @throws NotFoundError, TakenError, HasDataError, StaleVersionError, FileNotReadyError, FileTypeError */
   async update(caller: Caller, id: string, changes: Partial<StudentFields>, ifMatch?: number): Promise<StudentDetail> {
     if (changes.photo_file_id) await this.#requirePhoto(caller, changes.photo_file_id);
-    const { student, userId } = await this.#writes.run(
+    const student = await this.#writes.run(
       caller,
-      async ({ knex, record }) => {
+      async ({ knex, emit, record }) => {
         const locked = await knex.raw('SELECT version FROM students WHERE id = ? FOR NO KEY UPDATE', [id]);
         if (!locked.rows[0]) throw new NotFoundError();
         requireVersion(ifMatch, locked.rows[0].version);
@@ -223,6 +223,7 @@ export class StudentService {
         await knex('students')
           .where({ id })
           .update({ ...changes, updated_at: caller.now, version: knex.raw(NEXT_VERSION) });
+        emit({ name: 'school.student.changed', aggregateId: id, payload: { student_id: id } });
         // Values are personal: the log says which fields changed.
         record({
           service: 'auth',
@@ -230,19 +231,12 @@ export class StudentService {
           entity: { type: 'student', id },
           after: { fields: Object.keys(changes) },
         });
-        const changed = (await this.#store.find(id, await this.#school.today(), knex))!;
-        return { student: changed, userId: changed.userId };
+        return (await this.#store.find(id, await this.#school.today(), knex))!;
       },
       UNIQUES,
+      { settle: () => this.#caches.forgetStudent(id) },
     );
-    const detail = await this.#whole(student);
-    const { guardians, enrolments } = detail;
-    // Rosters, the student's login and those of its guardians hold its name.
-    await this.#caches.forget({
-      rosters: enrolments.map(({ classId }) => classId),
-      users: [userId, ...guardians.map((guardian) => guardian.userId)],
-    });
-    return detail;
+    return this.#whole(student);
   }
 
   async #whole(student: StudentRow): Promise<StudentDetail> {
