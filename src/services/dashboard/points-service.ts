@@ -1,5 +1,5 @@
 import { NotFoundError, PointsLimitError } from '../../errors/catalogue.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { addDays, type Clock } from '../../lib/clock.ts';
 import type { DomainEvent, EventConsumer } from '../../lib/events.ts';
 import { sheetId } from '../../lib/ids.ts';
 import type { ScheduledTask } from '../../lib/scheduled-task.ts';
@@ -14,7 +14,7 @@ import type { School } from '../school/school.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
 import { attendancePoints, homeworkPoints } from './leaderboard-rules.ts';
 import type { Leaderboards } from './leaderboards.ts';
-import type { PointEntry, PointsStore } from './points-store.ts';
+import type { Period, PointEntry, PointsStore } from './points-store.ts';
 import type { Touches } from './touches.ts';
 
 export interface NewPoints {
@@ -139,15 +139,16 @@ export class PointsService {
     };
   }
 
-  /** DB2: bonuses of the month before, and every set anew. */
+  /** DB2: bonuses of the months that are over, and every set anew. */
   async nightly(now: Date): Promise<void> {
     const { store, attendance, leaderboards, school, touches } = this.#deps;
     const today = await school.dateAt(now);
-    const [year, month] = today.split('-').map(Number) as [number, number];
-    const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
-    const over = { from: dateOf(Date.UTC(year, month - 2, 1)), to: dateOf(Date.UTC(year, month - 1, 0)) };
-    const earned = await attendance.neverAbsent(over, BONUS_DAYS);
-    await store.awardBonuses(over.from.slice(0, 7), over, earned, now);
+    // A roll may be corrected, or a night missed, long after its month (DB3); and the year's first month follows the last one's.
+    const year = (await school.academicYears()).find(({ isCurrent }) => isCurrent);
+    for (const over of monthsOver(today, year?.startsOn ?? today)) {
+      const earned = await attendance.neverAbsent(over, BONUS_DAYS);
+      await store.awardBonuses(over.from.slice(0, 7), over, earned, now);
+    }
     await leaderboards.rebuildAll(today);
     await touches.add(['everybody']);
   }
@@ -217,3 +218,16 @@ export class PointsService {
     await this.#deps.touches.add([`class:${classId}`]);
   }
 }
+
+/** The month before today's, and those before it back to that of another date. */
+function monthsOver(today: string, since: string): Period[] {
+  const months: Period[] = [];
+  for (let first = firstOfMonth(today); months.length === 0 || first > since; ) {
+    const to = addDays(first, -1);
+    first = firstOfMonth(to);
+    months.push({ from: first, to });
+  }
+  return months;
+}
+
+const firstOfMonth = (date: string): string => `${date.slice(0, 7)}-01`;
