@@ -7,6 +7,7 @@ import type { FlushChanged } from '../../live/platform-alerts.ts';
 import type { AttendanceChanged } from '../attendance/attendance.events.ts';
 import { oneADay } from '../attendance/attendance-rules.ts';
 import type { AttendanceStore } from '../attendance/attendance-store.ts';
+import type { HolidayChanged } from '../calendar/calendar.events.ts';
 import type { HomeworkStore } from '../homework/homework-store.ts';
 import { homeworkSubmissionEntity } from '../homework/homework-submission.entity.ts';
 import type { SubmissionService } from '../homework/submission-service.ts';
@@ -91,6 +92,7 @@ export class PointsService {
         'attendance.stored',
         'school.enrollment.changed',
         'points.changed',
+        'calendar.holiday.changed',
         'platform.flush.repaired',
         'platform.flush.discarded',
       ],
@@ -174,29 +176,54 @@ export class PointsService {
       });
       return (await Promise.all(entries)).flat();
     }
+    if (name === 'calendar.holiday.changed') {
+      const { closed, opened } = payload as unknown as HolidayChanged;
+      const isPast = (date: string) => date <= today;
+      const days = [
+        ...closed.filter(isPast).map((date) => this.#ofDay(date, false)),
+        ...opened.filter(isPast).map((date) => this.#ofDay(date, true)),
+      ];
+      return (await Promise.all(days)).flat();
+    }
     if (name !== 'attendance.stored') return [];
-    const { class_id, date, period, changed } = payload as unknown as AttendanceChanged;
+    const { date, period, changed } = payload as unknown as AttendanceChanged;
     // AT3: only the day's roll counts.
     if (period !== 0) return [];
-    // As the rows are now: an event that an admin has tried again late must not bring back what a later one has replaced. Of all
-    // classes, since a day that is marked in two of them is worth something once.
+    const [day] = await this.#deps.school.schoolDays(date, date);
     const studentIds = changed.map(({ student }) => student);
-    const marks = await this.#deps.attendance.marks({ studentIds, from: date, to: date });
+    return this.#ofDay(date, day?.isOpen !== false, studentIds);
+  }
+
+  /**
+   * What the rolls of a day are worth as their rows are now: an event that an admin has tried again late must not bring back what a
+   * later one has replaced. Nothing on a closed day (AT8), and once where a student is in the rolls of two classes.
+   *
+   * @param studentIds all who are marked, or were, unless told
+   */
+  async #ofDay(date: string, isOpen: boolean, studentIds?: readonly string[]): Promise<PointEntry[]> {
+    const { attendance, store, school } = this.#deps;
+    const [known, marks] = await Promise.all([
+      store.entriesOf('attendance', date, studentIds),
+      isOpen ? attendance.marks({ ...(studentIds ? { studentIds } : {}), from: date, to: date }) : [],
+    ]);
     const marksOf = Map.groupBy(marks, ({ studentId }) => studentId);
-    const entries = studentIds.map(async (studentId) => {
+    const knownOf = Map.groupBy(known, ({ studentId }) => studentId);
+    const students = [...new Set([...marksOf.keys(), ...knownOf.keys()])];
+    const entries = students.map(async (studentId) => {
       const own = marksOf.get(studentId) ?? [];
-      const counted = own.length > 1 ? oneADay(own, await this.#deps.school.enrolments(studentId)) : own;
-      const classIds = new Set([class_id, ...own.map(({ classId }) => classId)]);
-      return [...classIds].map((classId): PointEntry => {
-        const mark = counted.find((one) => one.classId === classId);
-        return {
+      const counted = own.length > 1 ? oneADay(own, await school.enrolments(studentId)) : own;
+      const points = new Map((knownOf.get(studentId) ?? []).map(({ sourceId }) => [sourceId, 0]));
+      for (const { classId } of own) points.set(sheetId(classId, date), 0);
+      for (const { classId, status } of counted) points.set(sheetId(classId, date), attendancePoints(status));
+      return [...points].map(
+        ([sourceId, sum]): PointEntry => ({
           studentId,
           source: 'attendance',
-          sourceId: sheetId(classId, date),
-          points: attendancePoints(mark?.status ?? null),
+          sourceId,
+          points: sum,
           effectiveOn: date,
-        };
-      });
+        }),
+      );
     });
     return (await Promise.all(entries)).flat();
   }

@@ -85,6 +85,20 @@ export class PointsStore {
     return rows[0].given + Math.abs(points) <= MANUAL_MOST;
   }
 
+  /** Which entries of a source there are on a date; of some students when they are named. */
+  async entriesOf(
+    source: PointSource,
+    on: string,
+    studentIds?: readonly string[],
+  ): Promise<Pick<PointEntry, 'studentId' | 'sourceId'>[]> {
+    const { rows } = await this.#knex.raw(
+      `SELECT student_id AS "studentId", source_id AS "sourceId" FROM point_entries
+       WHERE source = :source AND effective_on = :on ${studentIds ? 'AND student_id = ANY(:studentIds::uuid[])' : ''}`,
+      { source, on, ...(studentIds ? { studentIds: [...studentIds] } : {}) },
+    );
+    return rows;
+  }
+
   /** Sums of the active students of a class on a date; of some of them when they are named. */
   async totals(
     classId: string,
