@@ -1,5 +1,5 @@
 import Joi from 'joi';
-import { LeaderboardOffError, NotFoundError } from '../../errors/catalogue.ts';
+import { LeaderboardOffError } from '../../errors/catalogue.ts';
 import type { AnyCard, DashboardKind } from '../../lib/cards.ts';
 import { idParams, isoInstant, line, reference, schoolDate, uuid, view } from '../../lib/joi.ts';
 import { LIMITS } from '../../lib/limits.ts';
@@ -73,7 +73,6 @@ export const createDashboardRoutes = ({
       summary: "The student's cards of each child",
       mode: 'R',
       access: { ...read, roles: ['parent'] },
-      within: 'self',
       response: view({
         children: Joi.array().items(view({ student_id: uuid, name: Joi.string(), cards: cardsOf('student') })),
       }),
@@ -130,7 +129,7 @@ export const createDashboardRoutes = ({
         const { params, query, now } = context;
         const reach = await context.reach();
         if (!(await school.settings()).leaderboard_enabled) throw new LeaderboardOffError();
-        if (!(await school.classes()).some(({ id }) => id === params.id)) throw new NotFoundError();
+        await school.requireClass(params.id);
         const today = await school.dateAt(now);
         const ranked = await leaderboards.of(params.id, query.period, today);
         const isLed = reaches(reach, 'ledClasses', params.id);
