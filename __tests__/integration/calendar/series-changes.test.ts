@@ -39,3 +39,10 @@ it('C3: occurrences that are cancelled and changed at the same time are all kept
   const { exceptions } = (await admin('GET', `/events/${id}`)).body.data;
   expect(exceptions.map((one: { occurrence_local: string }) => one.occurrence_local)).toEqual(days(3, 12, '10:00'));
 });
+
+it('C6: what starts at the same time comes by title, also where one title begins as the other', async () => {
+  const on = '2025-11-24T10:00';
+  for (const title of ['Sports day (juniors)', 'Sports day', 'Sports']) await idOf({ title, start_local: on });
+  const { data } = (await admin('GET', '/events?from=2025-11-24&to=2025-11-25')).body;
+  expect(data.map((one: { title: string }) => one.title)).toEqual(['Sports', 'Sports day', 'Sports day (juniors)']);
+});

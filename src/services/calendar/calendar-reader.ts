@@ -98,9 +98,9 @@ export class CalendarReader {
 
 const positionOf = ({ starts_at, title, occurrence_local }: ShownOccurrence): string =>
   `${starts_at} ${occurrence_local} ${title}`;
-/** C6: by start, then title; the rest makes the order whole. */
+/** C6: by start, then title, whose end comes before all that a title may go on with; the rest makes the order whole. */
 const keyOf = (startsAt: string, title: string, id: string, local: string): string =>
-  `${startsAt} ${title} ${id} ${local}`;
+  `${startsAt} ${title}\0${id} ${local}`;
 const orderOf = ({ starts_at, title, event, occurrence_local }: ShownOccurrence): string =>
   keyOf(starts_at, title, event.id, occurrence_local);
 
