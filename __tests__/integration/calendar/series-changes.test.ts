@@ -40,6 +40,16 @@ it('C3: occurrences that are cancelled and changed at the same time are all kept
   expect(exceptions.map((one: { occurrence_local: string }) => one.occurrence_local)).toEqual(days(3, 12, '10:00'));
 });
 
+it('C2: a zone keeps the name that it was given', async () => {
+  for (const tz of ['Asia/Kolkata', 'Europe/Kyiv', 'Europe/Berlin', 'UTC'])
+    expect((await add({ tz })).body.data.event.tz).toBe(tz);
+  expect((await add({ tz: 'europe/berlin' })).body.data.event.tz).toBe('Europe/Berlin');
+  for (const tz of ['+05:30', 'Nowhere/Land'])
+    expect((await add({ tz })).body.errors).toEqual([
+      { pointer: '/tz', detail: 'must be a time zone such as Asia/Kolkata' },
+    ]);
+});
+
 it('C6: what starts at the same time comes by title, also where one title begins as the other', async () => {
   const on = '2025-11-24T10:00';
   for (const title of ['Sports day (juniors)', 'Sports day', 'Sports']) await idOf({ title, start_local: on });
