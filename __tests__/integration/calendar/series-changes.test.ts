@@ -1,4 +1,4 @@
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Call, useSchool } from '../../support/harness.ts';
 
 const school = useSchool();
@@ -40,6 +40,56 @@ it('C3: occurrences that are cancelled and changed at the same time are all kept
   expect(exceptions.map((one: { occurrence_local: string }) => one.occurrence_local)).toEqual(days(3, 12, '10:00'));
 });
 
+describe('C3: a series that is moved keeps its last date', () => {
+  const move = async (id: string, changes: object, more = '') => {
+    const moved = await admin('PATCH', `/events/${id}${more}`, { body: changes });
+    expect(moved.status).toBe(200);
+    return moved.body.data.event.id as string;
+  };
+
+  it('to a later hour', async () => {
+    const id = await idOf({ rrule: 'FREQ=DAILY;UNTIL=20251106T100000' });
+    await move(id, { start_local: '2025-11-03T15:00' });
+    expect(await startsOf(id)).toEqual(days(3, 6, '15:00'));
+  });
+
+  it('to a later hour, once the rest was split off', async () => {
+    const id = await idOf({ rrule: 'FREQ=DAILY;COUNT=6' });
+    await move(id, { title: 'Rest' }, '?scope=following&occurrence=2025-11-06T10:00');
+    await move(id, { start_local: '2025-11-03T15:00' });
+    expect(await startsOf(id)).toEqual(days(3, 5, '15:00'));
+  });
+
+  it('from one occurrence on', async () => {
+    const id = await idOf({ rrule: 'FREQ=DAILY;UNTIL=20251106T043000Z' });
+    const rest = await move(id, { start_local: '2025-11-05T18:00' }, '?scope=following&occurrence=2025-11-05T10:00');
+    expect(await startsOf(id)).toEqual(days(3, 4, '10:00'));
+    expect(await startsOf(rest)).toEqual(days(5, 6, '18:00'));
+  });
+
+  it('into another zone', async () => {
+    const id = await idOf({ start_local: '2025-11-03T06:00', rrule: 'FREQ=DAILY;UNTIL=20251106' });
+    await move(id, { tz: 'Pacific/Auckland' });
+    expect(await startsOf(id)).toEqual(days(3, 6, '06:00'));
+    await move(id, { tz: 'America/Los_Angeles' });
+    expect(await startsOf(id)).toEqual(days(3, 6, '06:00'));
+  });
+
+  it('not counting a date on which it would have started after its end', async () => {
+    const id = await idOf({ rrule: 'FREQ=DAILY;UNTIL=20251106T090000' });
+    await move(id, { start_local: '2025-11-03T08:00' });
+    expect(await startsOf(id)).toEqual(days(3, 5, '08:00'));
+  });
+
+  it('to whole days and back', async () => {
+    const id = await idOf({ rrule: 'FREQ=DAILY;UNTIL=20251106T100000' });
+    await move(id, { is_all_day: true, start_local: '2025-11-03T00:00', duration_min: 1440 });
+    expect(await startsOf(id)).toEqual(days(3, 6, '00:00'));
+    await move(id, { is_all_day: false, start_local: '2025-11-03T16:00', duration_min: 60 });
+    expect(await startsOf(id)).toEqual(days(3, 6, '16:00'));
+  });
+});
+
 it('C2: a zone keeps the name that it was given', async () => {
   for (const tz of ['Asia/Kolkata', 'Europe/Kyiv', 'Europe/Berlin', 'UTC'])
     expect((await add({ tz })).body.data.event.tz).toBe(tz);
@@ -55,4 +105,29 @@ it('C6: what starts at the same time comes by title, also where one title begins
   for (const title of ['Sports day (juniors)', 'Sports day', 'Sports']) await idOf({ title, start_local: on });
   const { data } = (await admin('GET', '/events?from=2025-11-24&to=2025-11-25')).body;
   expect(data.map((one: { title: string }) => one.title)).toEqual(['Sports', 'Sports day', 'Sports day (juniors)']);
+});
+
+describe('an event that begins or ends beyond the years of the API', () => {
+  const tooFar = { status: 422, body: { code: 'RULE_BROKEN', errors: [{ pointer: '/start_local' }] } };
+
+  it.each([
+    { start_local: '2199-12-31T00:00', is_all_day: true, duration_min: 2880 },
+    { start_local: '2199-12-31T23:30', tz: 'UTC' },
+    { start_local: '2199-12-31T20:00', tz: 'America/New_York' },
+    { start_local: '2199-12-30T20:00', tz: 'America/New_York', rrule: 'FREQ=DAILY;COUNT=2' },
+    { start_local: '1900-01-01T00:00' },
+  ])('is refused: %o', async (fields) => {
+    expect(await add(fields)).toMatchObject(tooFar);
+  });
+
+  it('is not what a series without an end comes to', async () => {
+    const eve = { start_local: '2025-12-31T23:00', tz: 'America/New_York', rrule: 'FREQ=YEARLY', duration_min: 1440 };
+    expect((await add(eve)).status).toBe(201);
+  });
+
+  it('is refused for one occurrence, too', async () => {
+    const id = await idOf({ tz: 'UTC', rrule: 'FREQ=DAILY;COUNT=3' });
+    const path = `/events/${id}?scope=this&occurrence=2025-11-04T10:00`;
+    expect(await admin('PATCH', path, { body: { start_local: '2199-12-31T23:30' } })).toMatchObject(tooFar);
+  });
 });
