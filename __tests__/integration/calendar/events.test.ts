@@ -162,6 +162,24 @@ describe('closing events', () => {
     expect((await teacher('GET', sheet)).body.data.status).toBe('open');
   });
 
+  it('C5: warns of exams that the closed days lie in, whole days or over a midnight', async () => {
+    const fields = { kind: 'exam', is_all_day: true, start_local: '2026-01-06T00:00', duration_min: 4 * 1440 };
+    const exam = await add({ title: 'Exam of four days', ...fields });
+    const night = await add({
+      title: 'Exam at night',
+      kind: 'exam',
+      start_local: '2026-01-07T23:00',
+      duration_min: 120,
+    });
+    const { warnings } = await add(holiday('2026-01-08', { duration_min: 2880 }));
+    const warned = ({ event }: { event: { id: string } }): string[] =>
+      warnings
+        .filter(({ event_id }: { event_id: string }) => event_id === event.id)
+        .map(({ on }: { on: string }) => on);
+    expect(warned(exam)).toEqual(['2026-01-08', '2026-01-09']);
+    expect(warned(night)).toEqual(['2026-01-08']);
+  });
+
   it('C5: the demo school’s days are what its closing events say', async () => {
     const path = '/school-days?from=2025-04-01&to=2026-03-31';
     const before = (await admin('GET', path)).body.data;

@@ -135,6 +135,14 @@ export function datesOf(event: Timed, exceptions: readonly EventException[]): st
   return [...dates];
 }
 
+/** Dates of a zone's calendar that an occurrence touches. */
+export function datesWithin({ starts_at, ends_at }: Occurrence, timezone: string): string[] {
+  const last = schoolDateOf(new Date(Date.parse(ends_at) - 1), timezone);
+  const dates = [schoolDateOf(new Date(starts_at), timezone)];
+  while (dates.at(-1)! < last) dates.push(addDays(dates.at(-1)!, 1));
+  return dates;
+}
+
 /** Months of a zone's calendar that some occurrences touch, `YYYY-MM`. */
 export function monthsOf(occurrences: readonly Occurrence[], timezone: string): Set<string> {
   const months = new Set<string>();
