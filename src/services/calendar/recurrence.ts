@@ -19,7 +19,7 @@ const KNOWN = ['FREQ', 'INTERVAL', 'BYDAY', 'BYMONTHDAY', 'COUNT', 'UNTIL'];
 const FREQUENCIES = ['DAILY', 'WEEKLY', 'MONTHLY', 'YEARLY'];
 const MOST_INTERVAL = 366;
 const WEEKDAY = /^(MO|TU|WE|TH|FR|SA|SU)$/;
-const ORDINAL_WEEKDAY = /^-?[1-5]?(MO|TU|WE|TH|FR|SA|SU)$/;
+const ORDINAL_WEEKDAY = /^(-?[1-5])?(MO|TU|WE|TH|FR|SA|SU)$/;
 const MONTH_DAY = /^-?([1-9]|[12]\d|3[01])$/;
 const UNTIL = /^(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2})(Z?))?$/;
 /** Beyond it no date of the API lies. */
