@@ -1,5 +1,5 @@
 import { migrate } from '../../src/stores/postgres/migrate.ts';
-import { type Role, startApplication } from '../lib/application.ts';
+import { checkApplication, type Role, startApplication } from '../lib/application.ts';
 import { progressLog } from '../lib/progress-log.ts';
 import { stopSignal } from '../lib/stop-signal.ts';
 import { type Command, refuseUnknown } from './command.ts';
@@ -16,6 +16,7 @@ const startRoles =
     const startedMs = Date.now();
     refuseUnknown(args, DEMO_SCHOOL_ARGS);
     const school = demoSchoolOptions(args, 'full');
+    await checkApplication(roles);
     const stop = stopSignal();
     return withServices({}, async (services) => {
       await migrate(services.urls.DATABASE_URL, progressLog);
