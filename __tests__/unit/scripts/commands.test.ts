@@ -28,7 +28,7 @@ describe('commands', () => {
     const { code, output } = await main(...args);
     expect(code).toBe(1);
     expect(output).toContain(message);
-    expect(output).not.toContain('set DATABASE_URL to use another');
+    expect(output).not.toContain('DATABASE_URL');
   });
 });
 
@@ -46,7 +46,14 @@ describe('start', () => {
     expect(code).toBe(1);
     expect(output).toContain(message);
     expect(output).toContain('.env.example');
-    expect(output).not.toContain('set DATABASE_URL to use another');
+    expect(output).not.toContain('DATABASE_URL');
+  });
+
+  it('says which variable names a folder that cannot be one', async () => {
+    const { code, output } = await start('services', { DATA_DIR: projectFile('package.json'), DATABASE_URL: '' });
+    expect(code).toBe(1);
+    expect(output).toContain('DATA_DIR');
+    expect(output).toContain('set DATA_DIR to a folder that you may write to');
   });
 
   it('says what to do where another program listens, before it starts anything', async () => {
@@ -59,7 +66,7 @@ describe('start', () => {
       expect(output).toContain(`127.0.0.1:${port}`);
       expect(output).toContain('set another PORT');
       expect(output).not.toContain('is ready');
-      expect(output).not.toContain('set DATABASE_URL to use another');
+      expect(output).not.toContain('DATABASE_URL');
     } finally {
       other.close();
     }
