@@ -23,7 +23,8 @@ export function demoSchoolOptions(args: readonly string[], fallback: Scale): Dem
   const scale = optionOf(args, 'scale') ?? fallback;
   const today = optionOf(args, 'today') ?? (process.env.SEED_TODAY || undefined);
   if (scale !== 'small' && scale !== 'full') throw new CommandError('--scale must be small or full');
-  if (today !== undefined && !isDate(today)) throw new CommandError('--today must be a date like 2025-09-10');
+  if (today !== undefined && !isDate(today))
+    throw new CommandError('--today must be a date like 2025-09-10 (it may stand in SEED_TODAY, too)');
   return { scale, ...(today === undefined ? {} : { today }) };
 }
 
