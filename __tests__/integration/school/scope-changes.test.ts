@@ -212,6 +212,39 @@ describe('what a login reaches after', () => {
   );
 });
 
+describe('a move that was settled before', () => {
+  it('A7: reaches the logins of the family on its day, though they are kept over midnight', async () => {
+    const student = await studentOf('student0012');
+    const family = await school.rows(
+      `SELECT u.login FROM student_guardians l JOIN guardians g ON g.id = l.guardian_id JOIN users u ON u.id = g.user_id
+       WHERE l.student_id = $1 AND l.can_view AND NOT l.is_blocked LIMIT 1`,
+      [student],
+    );
+    const classesOf = async () => {
+      const [own, parents] = [await scopesOf('student0012'), await scopesOf(String(family[0]!.login))];
+      const child = parents.children.find((one: { student_id: string }) => one.student_id === student);
+      const [seen] = (await school.as('student0012')('GET', '/classes')).body.data;
+      return [own.own_class.id, child.class.id, seen.id];
+    };
+    const before = (await scopesOf('student0012')).own_class.id;
+    const to = classes.find(({ id }) => id !== before)!.id;
+    const daytime = school.clock.now().toISOString();
+    school.clock.set('2025-09-10T23:58:00+05:30');
+    const body = { class_id: to, starts_on: '2025-09-11' };
+    expect((await admin('POST', `/students/${student}/enrollments`, { body })).status).toBe(201);
+    // Its event makes the logins be read again, too; that is not what is to help them over midnight.
+    await until('the event of the move to be handled', async () => {
+      const open = await school.rows('SELECT 1 FROM outbox_events WHERE published_at IS NULL');
+      await school.engine.eventLog.trim(0, Date.now());
+      return open.length === 0 && (await school.engine.eventLog.length()) === 0 ? true : undefined;
+    });
+    expect(await classesOf()).toEqual([before, before, before]);
+    school.clock.set('2025-09-11T00:01:00+05:30');
+    expect(await classesOf()).toEqual([to, to, to]);
+    school.clock.set(daytime);
+  });
+});
+
 describe('a guardian who is blocked', () => {
   it('has no dashboard of the child any more, and hears nothing more of it on a stream that is open', async () => {
     const child = await studentOf('student0001');

@@ -84,6 +84,31 @@ describe('classes', () => {
     expect(nobody).toMatchObject({ status: 404, body: { errors: [{ pointer: '/homeroom_staff_id' }] } });
   });
 
+  it('keep a teacher who leaves later until that day, and none who has left', async () => {
+    const [teacher] = await school.rows(
+      `SELECT u.id AS user_id, s.id, (SELECT class_id FROM class_subjects WHERE staff_id = s.id LIMIT 1) AS class_id
+       FROM staff s JOIN users u ON u.id = s.user_id WHERE u.login = 'teacher005'`,
+    );
+    const leave = (left_on: string) =>
+      admin('PATCH', `/users/${teacher!.user_id}`, { body: { person: { staff: { left_on } } } });
+    const { data } = (await admin('GET', `/classes/${teacher!.class_id}/subjects`)).body;
+    const subjects = data.map(({ subject_id, staff_id, weights }: Record<string, unknown>) => ({
+      subject_id,
+      staff_id,
+      weights,
+    }));
+    const put = () => admin('PUT', `/classes/${teacher!.class_id}/subjects`, { body: { subjects } });
+    const before = {
+      status: 422,
+      body: { errors: [{ pointer: '/person/staff/left_on', detail: 'is before the first day' }] },
+    };
+    expect(await leave('1999-01-01')).toMatchObject(before);
+    expect((await leave('2025-09-10')).status).toBe(200);
+    expect((await put()).status).toBe(200);
+    expect((await leave('2025-09-09')).status).toBe(200);
+    expect(await put()).toMatchObject({ status: 404, body: { errors: [{ detail: 'is nobody of the staff' }] } });
+  });
+
   it('keep as many seats as are taken', async () => {
     const [first] = (await admin('GET', '/classes')).body.data;
     const taken = (await admin('GET', `/classes/${first.id}/students`)).body.data.length;

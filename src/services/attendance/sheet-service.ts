@@ -85,6 +85,7 @@ export class SheetService {
   async get(caller: Pick<Reading, 'reach'>, classId: string, on: string, period: number): Promise<SheetView> {
     const { reader, school } = this.#deps;
     const reach = await caller.reach();
+    await school.requireClass(classId);
     const [found, roster, leaves] = await Promise.all([
       reader.getSheet('attendance', sheetKey(classId, on, period), reach),
       school.roster(classId, on),

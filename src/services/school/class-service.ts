@@ -81,13 +81,14 @@ export class ClassService {
   /** @throws NotFoundError for an unknown year or nobody of the staff, TakenError */
   async create(caller: Caller, { name, ...fields }: NewClass): Promise<ClassRow> {
     const id = caller.newId();
+    const today = await this.#school.today();
     const { row } = await this.#writes.run(
       caller,
       async ({ knex, emit, record }) => {
         const year = await knex.raw('SELECT 1 FROM academic_years WHERE id = ?', [fields.academic_year_id]);
         if (!year.rows[0])
           throw new NotFoundError({ errors: [{ pointer: '/academic_year_id', detail: 'is not a year' }] });
-        await requireHomeroom(knex, fields.homeroom_staff_id);
+        await requireHomeroom(knex, fields.homeroom_staff_id, today);
         await knex('classes').insert({
           id,
           ...fields,
@@ -114,7 +115,7 @@ export class ClassService {
       async ({ knex, emit, record }) => {
         await lockClass(knex, id, ifMatch);
         const before = await findClass(knex, id);
-        await requireHomeroom(knex, changes.homeroom_staff_id ?? null);
+        await requireHomeroom(knex, changes.homeroom_staff_id ?? null, today);
         if (changes.capacity !== undefined && changes.capacity < before.capacity) {
           const taken = await seatsTaken(knex, id, today);
           if (changes.capacity < taken)
@@ -186,8 +187,8 @@ async function findClass(knex: Knex, id: string): Promise<ClassRow> {
   return result.rows[0];
 }
 
-async function requireHomeroom(knex: Knex, staffId: string | null): Promise<void> {
-  if (staffId !== null) await requireStaff(knex, [staffId], () => '/homeroom_staff_id');
+async function requireHomeroom(knex: Knex, staffId: string | null, today: string): Promise<void> {
+  if (staffId !== null) await requireStaff(knex, [staffId], today, () => '/homeroom_staff_id');
 }
 
 const homeroomEvent = (classId: string, from: string | null, to: string | null) => ({

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { Cache } from '../../cache/cache.ts';
+import { NotFoundError } from '../../errors/catalogue.ts';
 import { type Clock, schoolDateOf } from '../../lib/clock.ts';
 
 export interface ClassSubject {
@@ -248,6 +249,20 @@ export class School {
       );
       return result.rows;
     });
+  }
+
+  /** For those who reach all rows, also one that is not there. @throws NotFoundError */
+  async requireClass(id: string): Promise<void> {
+    if ((await this.classes()).some((one) => one.id === id)) return;
+    const { rows } = await this.#knex.raw('SELECT 1 FROM classes WHERE id = ?', [id]);
+    if (rows.length === 0) throw new NotFoundError();
+  }
+
+  /** The same of a student; one who was ever in a class is known without asking the table. @throws NotFoundError */
+  async requireStudent(id: string): Promise<void> {
+    if ((await this.enrolments(id)).length > 0) return;
+    const { rows } = await this.#knex.raw('SELECT 1 FROM students WHERE id = ?', [id]);
+    if (rows.length === 0) throw new NotFoundError();
   }
 
   /** Logins of students, of those who have one. */
