@@ -142,7 +142,7 @@ export function createServices(deps: ServiceDeps): Services {
       ...calendar.cards,
       ...told.cards,
     ],
-    sources: { attendance: attendanceStore, homework: homeworkStore },
+    sources: { attendance: attendanceStore, homework: homeworkStore, submissions },
   });
   return {
     routes: [

@@ -179,6 +179,52 @@ const changes: Record<string, () => Promise<Change>> = {
       }),
     };
   },
+  'another name of a child’s class': async () => {
+    const { children } = await scopesOf('parent0020');
+    const { id } = children.find((child: { class: { id: string } | null }) => child.class).class;
+    return {
+      login: 'parent0020',
+      look: ({ children: all }) => all,
+      ask: async () => {
+        expect((await admin('PATCH', `/classes/${id}`, { body: { name: 'Lions' } })).status).toBe(200);
+      },
+      commit: async () => ({
+        sql: "UPDATE classes SET name = 'Tigers' WHERE id = $1",
+        values: [id],
+        event: { name: 'school.class.changed', aggregateId: id, payload: { class_id: id } },
+      }),
+    };
+  },
+  'another name of a child': async () => {
+    const id = await studentOf('student0030');
+    return {
+      login: 'parent0030',
+      look: ({ children }) => children,
+      ask: async () => {
+        expect((await admin('PATCH', `/students/${id}`, { body: { full_name: 'Another Name' } })).status).toBe(200);
+      },
+      commit: async () => ({
+        sql: "UPDATE students SET full_name = 'A Third Name' WHERE id = $1",
+        values: [id],
+        event: { name: 'school.student.changed', aggregateId: id, payload: { student_id: id } },
+      }),
+    };
+  },
+  'another name of a subject': async () => {
+    const { id } = (await scopesOf('teacher007')).class_subjects[0].subject;
+    return {
+      login: 'teacher007',
+      look: ({ class_subjects }) => class_subjects,
+      ask: async () => {
+        expect((await admin('PATCH', `/subjects/${id}`, { body: { name: 'Sums' } })).status).toBe(200);
+      },
+      commit: async () => ({
+        sql: "UPDATE subjects SET name = 'Numbers' WHERE id = $1",
+        values: [id],
+        event: { name: 'school.subject.changed', aggregateId: id, payload: { subject_id: id } },
+      }),
+    };
+  },
 };
 
 describe('what a login reaches after', () => {

@@ -76,8 +76,11 @@ describe('classes', () => {
     school.clock.set('2025-09-10T08:30:02+05:30');
     const homerooms = (await teacher('GET', '/auth/me')).body.data.scopes.homerooms;
     expect(homerooms.map(({ id }: { id: string }) => id)).toContain(data.id);
-    const events = await school.rows('SELECT name, payload FROM outbox_events WHERE aggregate_id = $1', [data.id]);
+    const events = await school.rows('SELECT name, payload FROM outbox_events WHERE aggregate_id = $1 ORDER BY seq', [
+      data.id,
+    ]);
     expect(events).toMatchObject([
+      { name: 'school.class.changed' },
       { name: 'school.assignment.changed', payload: { payload: { from: null, staff_id } } },
     ]);
     const nobody = await admin('PATCH', `/classes/${data.id}`, { body: { homeroom_staff_id: crypto.randomUUID() } });

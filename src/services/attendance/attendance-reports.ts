@@ -121,11 +121,7 @@ export class AttendanceReports {
 
   async #studentMarks(studentId: string, from: string, to: string): Promise<StoredMark[]> {
     await this.#school.requireStudent(studentId);
-    const classIds = (await this.#school.enrolments(studentId)).map(({ classId }) => classId);
-    return this.#marks.list(
-      { studentIds: [studentId], from, to },
-      { column: 'class_id', values: [...new Set(classIds)] },
-    );
+    return this.#marks.ofStudent(studentId, { from, to }, await this.#school.enrolments(studentId));
   }
 
   async #person({ studentId, classId }: StoredMark, on: string) {

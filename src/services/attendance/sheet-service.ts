@@ -146,7 +146,7 @@ export class SheetService {
       writer.putSheet('attendance', key, head as unknown as Document, fields as unknown as Document[], {
         base: before.version,
         ...(ifMatch === undefined ? {} : { ifMatch }),
-        events: savedEvents(caller, input, fields, before.entries),
+        events: savedEvents(caller, input, fields, before),
       }),
       activity.record(caller, {
         service: 'attendance',

@@ -36,6 +36,8 @@ export interface ChildCards extends CardAnswer {
 
 /** DOMAIN §7 `dashboard:*`; decision 0021 says why some are kept longer. */
 const DASHBOARD_SECONDS = 60;
+/** What an admin repairs or gives up may be shown on any dashboard. */
+const OF_ALL = ['platform.flush.repaired', 'platform.flush.discarded'] as const;
 /** A card that takes longer is left out, so that a slow source slows nobody else down. */
 const CARD_MS = 1_500;
 
@@ -78,6 +80,7 @@ export class DashboardService {
       teacher: cardsOf('teacher', cards),
       admin: cardsOf('admin', cards),
     };
+    for (const name of OF_ALL) this.#touchesOf.set(name, [() => ['everybody']]);
     for (const card of deps.cards) {
       if (isLive(card)) continue;
       const { touches = {} } = card;

@@ -98,6 +98,7 @@ export class ClassService {
           version: knex.raw(FIRST_VERSION),
         });
         if (fields.homeroom_staff_id) emit(homeroomEvent(id, null, fields.homeroom_staff_id));
+        emit(classChanged(id));
         record({ service: 'auth', action: 'class.create', entity: { type: 'class', id }, after: fields });
         return { row: await findClass(knex, id), users: await usersOfStaff(knex, [fields.homeroom_staff_id]) };
       },
@@ -127,14 +128,17 @@ export class ClassService {
         const after = await findClass(knex, id);
         const [from, to] = [before.homeroom_staff_id, after.homeroom_staff_id];
         if (from !== to) emit(homeroomEvent(id, from, to));
+        const isRenamed = before.name !== after.name;
+        if (isRenamed) emit(classChanged(id));
         record({ service: 'auth', action: 'class.update', entity: { type: 'class', id }, after: changes });
-        return { row: after, users: from === to ? [] : await usersOfStaff(knex, [from, to]) };
+        return { row: after, isRenamed, users: from === to ? [] : await usersOfStaff(knex, [from, to]) };
       },
       CLASS_UNIQUES,
       {
-        // Class-subjects hold the class's name.
-        settle: ({ users }) =>
-          this.#caches.forget({ copies: [SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects], users }),
+        settle: async ({ isRenamed, users }) => {
+          await this.#caches.forget({ copies: [SCHOOL_COPIES.classes], users });
+          if (isRenamed) await this.#caches.forgetClass(id);
+        },
       },
     );
     return row;
@@ -159,18 +163,19 @@ export class ClassService {
   async updateSubject(caller: Caller, id: string, changes: Partial<SubjectFields>): Promise<SubjectRow> {
     const row = await this.#writes.run(
       caller,
-      async ({ knex, record }) => {
+      async ({ knex, emit, record }) => {
         const [changed] = await knex('subjects')
           .where({ id })
           .update(changes)
           .returning(['id', 'code', 'name', 'is_elective']);
         if (!changed) throw new NotFoundError();
+        emit({ name: 'school.subject.changed', aggregateId: id, payload: { subject_id: id } });
         record({ service: 'auth', action: 'subject.update', entity: { type: 'subject', id }, after: changes });
         return changed as SubjectRow;
       },
       SUBJECT_UNIQUES,
+      { settle: () => this.#caches.forgetSubject(id) },
     );
-    await this.#caches.forget({ copies: [SCHOOL_COPIES.subjects, SCHOOL_COPIES.classSubjects] });
     return row;
   }
 }
@@ -190,6 +195,13 @@ async function findClass(knex: Knex, id: string): Promise<ClassRow> {
 async function requireHomeroom(knex: Knex, staffId: string | null, today: string): Promise<void> {
   if (staffId !== null) await requireStaff(knex, [staffId], today, () => '/homeroom_staff_id');
 }
+
+/** There is a new one, or it has another name. */
+const classChanged = (id: string) => ({
+  name: 'school.class.changed' as const,
+  aggregateId: id,
+  payload: { class_id: id },
+});
 
 const homeroomEvent = (classId: string, from: string | null, to: string | null) => ({
   name: 'school.assignment.changed' as const,

@@ -90,6 +90,11 @@ const STALE_SECONDS = 7 * 86_400;
 /** The process's own copy: reference data is asked for with almost every request. Other processes see a change this late. */
 const MEMO_MS = 1_000;
 
+interface Remembering {
+  /** Redis is asked whether what the process remembers still holds. */
+  isFresh?: boolean;
+}
+
 /** Names of what is kept, for those who change it. */
 export const SCHOOL_COPIES = {
   years: 'school:years',
@@ -148,16 +153,17 @@ export class School {
     return { ...DEFAULTS, ...(await this.#school()).settings };
   }
 
-  /** All class-subjects of the current year. */
-  classSubjects(): Promise<ClassSubject[]> {
-    return this.#get(SCHOOL_COPIES.classSubjects, REFERENCE_SECONDS, async () => {
+  /** All class-subjects of the current year. @param read `isFresh` for what is kept longer than this process remembers them */
+  classSubjects(read: Remembering = {}): Promise<ClassSubject[]> {
+    const load = async () => {
       const result = await this.#knex.raw(
         `SELECT cs.id, cs.class_id AS "classId", c.name AS "className", cs.subject_id AS "subjectId", s.name AS "subjectName", cs.staff_id AS "staffId"
          FROM class_subjects cs JOIN classes c ON c.id = cs.class_id JOIN subjects s ON s.id = cs.subject_id
          JOIN academic_years y ON y.id = c.academic_year_id WHERE y.is_current ORDER BY c.grade, c.section, s.name`,
       );
       return result.rows;
-    });
+    };
+    return this.#get(SCHOOL_COPIES.classSubjects, REFERENCE_SECONDS, load, { ...read, isShared: true });
   }
 
   /** Students of a class on a school date, by roll number. */
@@ -318,13 +324,18 @@ export class School {
     });
   }
 
-  #get<T>(name: string, ttlSeconds: number, load: () => Promise<T>): Promise<T> {
+  #get<T>(
+    name: string,
+    ttlSeconds: number,
+    load: () => Promise<T>,
+    { isFresh = false, isShared = false }: Remembering & { isShared?: boolean } = {},
+  ): Promise<T> {
     const now = Date.now();
     const memo = this.#memo.get(name);
-    if (memo && memo.untilMs > now) return memo.value as Promise<T>;
+    if (memo && memo.untilMs > now && !isFresh) return memo.value as Promise<T>;
     if (this.#memo.size > 5_000) this.#memo.clear();
     const value = this.#cache
-      .get({ name, ttlSeconds, staleSeconds: STALE_SECONDS, load })
+      .get({ name, ttlSeconds, staleSeconds: STALE_SECONDS, isShared, load })
       .then((cached) => cached.value);
     this.#memo.set(name, { value, untilMs: now + MEMO_MS });
     value.catch(() => this.#memo.delete(name));

@@ -208,9 +208,9 @@ export class StudentService {
   async update(caller: Caller, id: string, changes: Partial<StudentFields>, ifMatch?: number): Promise<StudentDetail> {
     const today = await this.#school.today();
     if (changes.photo_file_id) await this.#requirePhoto(caller, changes.photo_file_id);
-    const { student, userId } = await this.#writes.run(
+    const student = await this.#writes.run(
       caller,
-      async ({ knex, record }) => {
+      async ({ knex, emit, record }) => {
         await knex.raw('SELECT 1 FROM students WHERE id = ? FOR NO KEY UPDATE', [id]);
         const before = await this.#store.find(id, today, knex);
         if (!before) throw new NotFoundError();
@@ -226,6 +226,7 @@ export class StudentService {
         await knex('students')
           .where({ id })
           .update({ ...changes, updated_at: caller.now, version: knex.raw(NEXT_VERSION) });
+        emit({ name: 'school.student.changed', aggregateId: id, payload: { student_id: id } });
         // Values are personal: the log says which fields changed.
         record({
           service: 'auth',
@@ -233,19 +234,12 @@ export class StudentService {
           entity: { type: 'student', id },
           after: { fields: Object.keys(changes) },
         });
-        const changed = (await this.#store.find(id, today, knex))!;
-        return { student: changed, userId: changed.userId };
+        return (await this.#store.find(id, today, knex))!;
       },
       UNIQUES,
+      { settle: () => this.#caches.forgetStudent(id) },
     );
-    const detail = await this.#whole(student);
-    const { guardians, enrolments } = detail;
-    // Rosters, the student's login and those of its guardians hold its name.
-    await this.#caches.forget({
-      rosters: enrolments.map(({ classId }) => classId),
-      users: [userId, ...guardians.map((guardian) => guardian.userId)],
-    });
-    return detail;
+    return this.#whole(student);
   }
 
   async #whole(student: StudentRow): Promise<StudentDetail> {
