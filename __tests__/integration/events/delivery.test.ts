@@ -201,7 +201,7 @@ describe('events of buffered writes', () => {
     await arrived(id, 1);
     const { redis, keys, buffer } = school.engine;
     const { document, version } = (await school.engine.reader.get('homework', id, EVERYTHING))!;
-    const event = { ...build(id, 1), name: 'homework.changed' as const };
+    const event = { ...build(id, 1), name: 'homework.changed' as const, payload: { number: 1, homework_id: id } };
     await expect(
       buffer.put('homework', document, { ifMatch: version - 1, base: version, events: [event] }),
     ).rejects.toThrow();
