@@ -61,6 +61,13 @@ export const sameKey = (conflict: readonly string[], left: string, right: string
 /** A table with what decides whether a row is replaced. */
 export type Target = Pick<PostgresSink, 'table' | 'conflict' | 'version'>;
 
+/**
+ * The row of a table at the key of `other`, as `stored`, to be joined ON true. The limit keeps it a look by the key for each row:
+ * joined as a table, all of it may be read to find the rows of a batch.
+ */
+export const rowAt = ({ table, conflict }: Pick<Target, 'table' | 'conflict'>, other: string): string =>
+  `LATERAL (SELECT stored.* FROM ${quoteName(table)} stored WHERE ${sameKey(conflict, 'stored', other)} LIMIT 1) stored`;
+
 /** The guarded upsert of rows that stand in `source`. */
 export function upsert(target: Target, columns: readonly string[], source: string): string {
   const changes = columns.filter((name) => !target.conflict.includes(name) && name !== 'id' && name !== 'created_at');
