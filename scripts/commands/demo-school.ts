@@ -1,4 +1,4 @@
-import { runSeed } from '../../seeds/run.ts';
+import { runSeed, type SeedReport } from '../../seeds/run.ts';
 import type { Scale } from '../../seeds/scale.ts';
 import { progressBar } from '../lib/progress-bar.ts';
 import { progressLog } from '../lib/progress-log.ts';
@@ -9,6 +9,8 @@ export interface DemoSchoolOptions {
   scale: Scale;
   today?: string;
 }
+
+export const DEMO_LOGINS = 'admin  teacher001  student0001  parent0001  accountant01  driver01';
 
 /** As in `.env.example`. */
 const DEVELOPMENT_PASSWORD = 'schools24-demo';
@@ -21,7 +23,8 @@ export function demoSchoolOptions(args: readonly string[], fallback: Scale): Dem
   const scale = optionOf(args, 'scale') ?? fallback;
   const today = optionOf(args, 'today') ?? (process.env.SEED_TODAY || undefined);
   if (scale !== 'small' && scale !== 'full') throw new CommandError('--scale must be small or full');
-  if (today !== undefined && !isDate(today)) throw new CommandError('--today must be a date like 2025-09-10');
+  if (today !== undefined && !isDate(today))
+    throw new CommandError('--today must be a date like 2025-09-10 (it may stand in SEED_TODAY, too)');
   return { scale, ...(today === undefined ? {} : { today }) };
 }
 
@@ -36,16 +39,17 @@ export function demoPassword(): { password: string | undefined; isDefault: boole
  * Seeds the demo school unless there is a school. Outside development its logins would be open doors, so it then needs a
  * DEMO_PASSWORD of the operator's own.
  *
+ * @returns what was done
  * @throws CommandError when there is none, or it is too short
  */
-export async function seedDemoSchool({ urls }: ProvidedServices, options: DemoSchoolOptions): Promise<void> {
+export async function seedDemoSchool({ urls }: ProvidedServices, options: DemoSchoolOptions): Promise<SeedReport> {
   const { password } = demoPassword();
   if (!password || password.length < SHORTEST_PASSWORD) {
     throw new CommandError(
       `DEMO_PASSWORD must have ${SHORTEST_PASSWORD} characters or more; in production it has no default`,
     );
   }
-  await runSeed({
+  return runSeed({
     databaseUrl: urls.DATABASE_URL,
     mongoUrl: urls.MONGO_URL,
     ...options,

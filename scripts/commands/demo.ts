@@ -3,7 +3,7 @@ import { startApplication } from '../lib/application.ts';
 import { progressLog } from '../lib/progress-log.ts';
 import { runNode } from '../lib/run-node.ts';
 import { freePort } from '../services/ports.ts';
-import { type Command, CommandError } from './command.ts';
+import { type Command, CommandError, refuseUnknown } from './command.ts';
 import { demoPassword, seedDemoSchool } from './demo-school.ts';
 import { withServices } from './provide.ts';
 
@@ -16,22 +16,23 @@ const RATE_LIMIT_FACTOR = '1000';
  * given the servers' addresses as well: those of the environment, or of the `npm start` of this DATA_DIR.
  */
 export const demo: Command = async (args) => {
+  refuseUnknown(args, []);
   const { SCHOOLS24_URL } = process.env;
-  return SCHOOLS24_URL ? playAgainst(SCHOOLS24_URL, args) : playOnOwn(args);
+  return SCHOOLS24_URL ? playAgainst(SCHOOLS24_URL) : playOnOwn();
 };
 
-function playAgainst(url: string, args: string[]): Promise<number> {
+function playAgainst(url: string): Promise<number> {
   return withServices({}, async ({ urls, isReused, dataDir }) => {
     if (dataDir && !isReused) {
       throw new CommandError(
         `SCHOOLS24_URL is set, but no npm start of ${dataDir} runs: set DATABASE_URL, REDIS_URL and MONGO_URL to the servers of that application, or unset SCHOOLS24_URL`,
       );
     }
-    return runNode(DEMO, args, { env: { ...urls, ...passwordEnv(), SCHOOLS24_URL: url } });
+    return runNode(DEMO, [], { env: { ...urls, ...passwordEnv(), SCHOOLS24_URL: url } });
   });
 }
 
-function playOnOwn(args: string[]): Promise<number> {
+function playOnOwn(): Promise<number> {
   return withServices({ throwaway: true }, async (services) => {
     await migrate(services.urls.DATABASE_URL, progressLog);
     await seedDemoSchool(services, { scale: 'full' });
@@ -42,7 +43,7 @@ function playOnOwn(args: string[]): Promise<number> {
     });
     try {
       await application.ready();
-      return await runNode(DEMO, args, { env: { ...services.urls, ...passwordEnv(), SCHOOLS24_URL: application.url } });
+      return await runNode(DEMO, [], { env: { ...services.urls, ...passwordEnv(), SCHOOLS24_URL: application.url } });
     } finally {
       await application.stop();
     }

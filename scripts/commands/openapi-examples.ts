@@ -31,7 +31,8 @@ export const openapiExamples: Command = async (args) => {
     const sorted = Object.entries(examples).sort(([a], [b]) => (a < b ? -1 : 1));
     await writeFile(FILE, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
     process.stdout.write(`${best.size} endpoints recorded, ${sorted.length} have an example\n`);
-    return code || (await runNode(BIOME, ['format', '--write', FILE]));
+    const formatted = await runNode(BIOME, ['format', '--write', FILE]);
+    return code || formatted;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

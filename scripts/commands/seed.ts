@@ -1,7 +1,7 @@
 import { migrate } from '../../src/stores/postgres/migrate.ts';
 import { progressLog } from '../lib/progress-log.ts';
 import { type Command, refuseUnknown } from './command.ts';
-import { DEMO_SCHOOL_ARGS, demoSchoolOptions, seedDemoSchool } from './demo-school.ts';
+import { DEMO_LOGINS, DEMO_SCHOOL_ARGS, demoSchoolOptions, seedDemoSchool } from './demo-school.ts';
 import { withServices } from './provide.ts';
 
 /** Fills an empty database with the demo school; its tables are made first where they are missing. */
@@ -10,7 +10,8 @@ export const seed: Command = async (args) => {
   const options = demoSchoolOptions(args, 'full');
   await withServices({}, async (services) => {
     await migrate(services.urls.DATABASE_URL, progressLog);
-    await seedDemoSchool(services, options);
+    const { seeded } = await seedDemoSchool(services, options);
+    if (seeded) progressLog.info(`npm start serves it; the demo logins are ${DEMO_LOGINS}`);
   });
   return 0;
 };

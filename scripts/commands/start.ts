@@ -1,9 +1,9 @@
 import { migrate } from '../../src/stores/postgres/migrate.ts';
-import { type Role, startApplication } from '../lib/application.ts';
+import { checkApplication, type Role, startApplication } from '../lib/application.ts';
 import { progressLog } from '../lib/progress-log.ts';
 import { stopSignal } from '../lib/stop-signal.ts';
 import { type Command, refuseUnknown } from './command.ts';
-import { DEMO_SCHOOL_ARGS, demoPassword, demoSchoolOptions, seedDemoSchool } from './demo-school.ts';
+import { DEMO_LOGINS, DEMO_SCHOOL_ARGS, demoPassword, demoSchoolOptions, seedDemoSchool } from './demo-school.ts';
 import { withServices } from './provide.ts';
 
 /**
@@ -16,6 +16,7 @@ const startRoles =
     const startedMs = Date.now();
     refuseUnknown(args, DEMO_SCHOOL_ARGS);
     const school = demoSchoolOptions(args, 'full');
+    await checkApplication(roles);
     const stop = stopSignal();
     return withServices({}, async (services) => {
       await migrate(services.urls.DATABASE_URL, progressLog);
@@ -40,14 +41,13 @@ const startRoles =
 
 function announce(url: string, startedMs: number): void {
   const { isDefault, password } = demoPassword();
-  const logins = 'admin  teacher001  student0001  parent0001  accountant01  driver01';
   process.stdout.write(`
 Schools24 is ready (${((Date.now() - startedMs) / 1_000).toFixed(1)} s)
   API          ${url}/api/v1
   API docs     ${url}/docs   (${url}/openapi.json)
   Readiness    ${url}/readyz
   Bull Board   ${url}/admin/queues   (log in as admin)
-  Demo logins  ${logins}
+  Demo logins  ${DEMO_LOGINS}
   Password     ${isDefault ? `${password}   (for development only; set DEMO_PASSWORD before the first start for another)` : 'the DEMO_PASSWORD of the first start'}
   Stop         Ctrl-C
 

@@ -14,12 +14,17 @@ export class DemoClient {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ login, password }),
+    }).catch((cause: Error) => {
+      throw new Error(`nothing answers at ${url}: start the application there, or unset SCHOOLS24_URL`, { cause });
     });
     const body = (await answer.json()) as { data?: { access_token: string }; title?: string };
-    if (!body.data)
-      throw new Error(
-        `login of ${login}: ${answer.status} ${body.title}; is DEMO_PASSWORD the one the school was seeded with?`,
-      );
+    if (!body.data) {
+      const advice =
+        answer.status === 429
+          ? 'the whole school logs in from one address: start the application with RATE_LIMIT_FACTOR=1000'
+          : 'is DEMO_PASSWORD the one the school was seeded with?';
+      throw new Error(`login of ${login}: ${answer.status} ${body.title}; ${advice}`);
+    }
     return new DemoClient(base, body.data.access_token);
   }
 

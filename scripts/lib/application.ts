@@ -1,5 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { loadConfig } from '../../src/config/index.ts';
+import { WebServer } from '../../src/http/web-server.ts';
 import { freePort } from '../services/ports.ts';
 import type { ProvidedServices } from '../services/provide-services.ts';
 import { exitOf, spawnNode } from './run-node.ts';
@@ -23,10 +25,32 @@ export interface Application {
   url: string;
   /** When the first of the processes has ended: its role and exit code. */
   firstExit: Promise<{ role: Role; code: number }>;
-  /** Resolves with the first 200 of `/readyz`. @throws Error with the last answer after 60 s */
+  /** Resolves with the first 200 of `/readyz`. @throws Error with the last answer after 60 s, or when a process has ended */
   ready(): Promise<void>;
   /** SIGTERM to all, and SIGKILL to one that takes more than 35 s. @returns the highest exit code */
   stop(): Promise<number>;
+}
+
+/** Servers that are still to be provided, as far as the rules of the environment are concerned. */
+const PLACEHOLDERS = {
+  DATABASE_URL: 'postgres://localhost/provided',
+  REDIS_URL: 'redis://localhost',
+  MONGO_URL: 'mongodb://localhost/provided',
+};
+
+/**
+ * Finds out before anything is started what would stop the processes at once.
+ *
+ * @throws ConfigError naming bad variables; Error when somebody listens at the address of the API
+ */
+export async function checkApplication(roles: readonly Role[]): Promise<void> {
+  const given = Object.entries(process.env).filter(([, value]) => value);
+  const { http } = loadConfig({ ...PLACEHOLDERS, ...Object.fromEntries(given) });
+  if (!roles.includes('web') || !process.env.PORT) return;
+  // Another application there would answer in this one's name.
+  const server = new WebServer(() => {});
+  await server.listen(http.port, http.host);
+  await server.stop();
 }
 
 /**
@@ -42,7 +66,7 @@ export async function startApplication(
   const host = env.HOST || process.env.HOST || '127.0.0.1';
   const wanted = env.PORT || process.env.PORT;
   // a port somebody asked for is theirs to correct; the usual one may be taken by another clone
-  const port = wanted ? Number(wanted) : await freePort(DEFAULT_PORT);
+  const port = Number(wanted) || (await freePort(wanted ? 0 : DEFAULT_PORT));
   const childEnv = { ...urls, ...(dataDir ? { DATA_DIR: dataDir } : {}), ...env, PORT: String(port) };
   const children = roles.map((role) => ({
     role,
@@ -79,12 +103,12 @@ async function waitUntilReady(url: string, isOver: () => boolean): Promise<void>
   while (!isOver() && Date.now() < deadline) {
     try {
       const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
-      if (response.ok) return;
+      if (response.ok && !isOver()) return;
       last = await response.text();
     } catch {
       // not listening yet
     }
     await delay(POLL_MS);
   }
-  if (!isOver()) throw new Error(`${url}/readyz does not say that it is ready: ${last}`);
+  throw new Error(isOver() ? 'it ended before it was ready' : `${url}/readyz does not say that it is ready: ${last}`);
 }

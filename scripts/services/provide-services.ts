@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SERVICE_NAMES, SERVICES } from './definitions.ts';
@@ -94,9 +94,15 @@ async function openDataDir({ dataDir = '.data', throwaway }: ProvideOptions): Pr
     return folder;
   }
   const folder = resolve(dataDir);
-  await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`DATA_DIR: ${folder} cannot be made (${error.code})`, { cause: error });
-  });
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`${folder} cannot be used (${code}); set DATA_DIR to a folder that you may write to`, {
+      cause: error,
+    });
+  }
   return realpath(folder);
 }
 

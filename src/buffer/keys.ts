@@ -246,7 +246,7 @@ export class BufferKeys {
     return `{${this.prefix}:touches}`;
   }
 
-  /** A class's sorted set of a period, student to points; `state` is a hash: generation, and the one each set was made for. */
+  /** A class's sorted set of a period, student to points; `state` is a hash: generation, and the one and the date each set was made for. */
   leaderboard(classId: string, period: string): string {
     return `{${this.prefix}:leaderboard:class:${classId}}:${period}`;
   }

@@ -81,6 +81,12 @@ export class Writer {
     this.#onEvents = listener;
   }
 
+  /** Tells of what has changed in the buffer without a write of a service. */
+  async tell(events: readonly DomainEvent[]): Promise<void> {
+    await this.#eventLog.append(events);
+    await this.#onEvents?.(events);
+  }
+
   /**
    * Writes a whole document.
    *
@@ -129,10 +135,7 @@ export class Writer {
       // Events of a write that may be refused wait for it. When they are lost, so is the answer: the request comes again.
       const { events = [], ...rest } = options;
       const receipt = await this.#through(entity, key(), () => put({ ...rest, isAlone: true }));
-      if (events.length > 0) {
-        await this.#eventLog.append(events);
-        await this.#onEvents?.(events);
-      }
+      if (events.length > 0) await this.tell(events);
       return receipt;
     }
     const receipt = await put(options);

@@ -9,6 +9,8 @@ export interface CacheSpec<T> {
   ttlSeconds?: number;
   /** Seconds from now on after which an answer is another, whatever its TTL; 0 or less: it is not kept. */
   mostSeconds?: (value: T) => number;
+  /** Whether an answer can still be right, whatever its TTL; any unless told. */
+  isCurrent?: (value: T) => boolean;
   /** Beyond its freshness, served only when the loader fails. */
   staleSeconds?: number;
   /**
@@ -105,12 +107,12 @@ export class Cache {
       this.#stampOf(spec, key),
     ]);
     const kept = shared ?? (content ? (JSON.parse(content) as Kept<T>) : undefined);
-    if (shared && (shared.stamp !== stamp || shared.freshUntilMs <= this.#nowMs())) {
+    if (shared && (shared.stamp !== stamp || !this.#isFresh(shared, spec))) {
       this.#shared.delete(key);
       return this.get(spec);
     }
     const found = kept && kept.stamp === stamp ? kept : undefined;
-    const isFresh = found !== undefined && found.freshUntilMs > this.#nowMs();
+    const isFresh = found !== undefined && this.#isFresh(found, spec);
     this.#observe(spec.name, isFresh);
     if (isFresh) {
       if (spec.isShared) this.#shared.set(key, found);
@@ -154,6 +156,10 @@ export class Cache {
         await this.#raise(key).set(fenceOf(key), '1', 'EX', FENCE_SECONDS).exec();
       }),
     );
+  }
+
+  #isFresh<T>({ value, freshUntilMs }: Kept<T>, { isCurrent }: CacheSpec<T>): boolean {
+    return freshUntilMs > this.#nowMs() && isCurrent?.(value) !== false;
   }
 
   #raise(key: string): ChainableCommander {

@@ -225,7 +225,7 @@ export class ConfigError extends Error {
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
-    super(`the environment is not usable: ${problems.join('; ')}`);
+    super(`the environment is not usable: ${problems.join('; ')}. All variables are explained in .env.example`);
     this.problems = problems;
   }
 }

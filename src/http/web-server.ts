@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { listen } from '../lib/listen.ts';
 
 /** Slow clients hold a socket, not a request: headers, then the whole request, must arrive within these. */
 const HEADERS_MS = 15_000;
@@ -28,12 +29,12 @@ export class WebServer {
     );
   }
 
-  /** @returns the port it listens on: the one asked for, or a free one for 0 */
+  /**
+   * @returns the port it listens on: the one asked for, or a free one for 0
+   * @throws Error that says what to do when it cannot
+   */
   async listen(port: number, host: string): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, host, resolve);
-    });
+    await listen(this.#server, port, host, 'PORT');
     return (this.#server.address() as AddressInfo).port;
   }
 

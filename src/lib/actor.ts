@@ -32,6 +32,8 @@ export interface Child {
   name: string;
   /** Class today; null for a student who has left. */
   class: ClassRef | null;
+  /** Last day at school, of one who leaves or has left. Logins kept by an older program do not say. */
+  leftOn?: string | null;
   /** May see and pay money matters. */
   canPay: boolean;
 }
@@ -61,6 +63,12 @@ export interface Scopes {
   /** C */
   children: readonly Child[];
 }
+
+/** Classes that somebody takes over on a school date. */
+export const takenOverOn = ({ substitutions = [] }: Scopes, date: string): ClassRef[] =>
+  substitutions
+    .filter(({ onDate }) => onDate === date)
+    .map(({ classId, className }) => ({ id: classId, name: className }));
 
 /** Who sends a request. */
 export interface Actor {

@@ -114,7 +114,13 @@ export interface PostgresSink {
    * Sheets whose fields are columns of one existing row: `{ name, value }` fields become an update of those columns;
    * names under `json` are merged into that jsonb column.
    */
-  patch?: { columns: Columns; json: { column: string; names: readonly string[] }; only: string };
+  patch?: {
+    columns: Columns;
+    json: { column: string; names: readonly string[] };
+    only: string;
+    /** Row that has some of the columns as well, found by its own column: a value follows there, none takes nothing away. */
+    also?: { table: string; key: string; columns: readonly string[] };
+  };
 }
 
 export interface MongoSink {

@@ -9,6 +9,10 @@ export type EventName =
   | 'auth.user.invited'
   | 'school.enrollment.changed'
   | 'school.assignment.changed'
+  | 'school.class.changed'
+  | 'school.student.changed'
+  | 'school.subject.changed'
+  | 'school.timetable.changed'
   | 'homework.published'
   | 'homework.changed'
   | 'homework.submitted'
@@ -21,6 +25,8 @@ export type EventName =
   | 'calendar.event.changed'
   | 'calendar.holiday.changed'
   | 'platform.flush.failed'
+  | 'platform.flush.repaired'
+  | 'platform.flush.discarded'
   | 'platform.buffer.stalled';
 
 /** What a service says happened; who did it and when is added where it is sent. */

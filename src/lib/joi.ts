@@ -79,24 +79,31 @@ export const view = (keys: Joi.SchemaMap): Joi.ObjectSchema => Joi.object(keys).
 /** A row as others name it. */
 export const reference = view({ id: uuid, name: Joi.string() });
 
+/** Four digits, blanks, brackets and hyphens at least, with a digit in front: dashes alone are none. */
 export const phone = Joi.string()
   .trim()
-  .pattern(/^\+?[0-9 ()-]{4,32}$/, 'phone number')
+  .pattern(/^\+?\(?[0-9][0-9 ()-]{3,31}$/, 'phone number')
   .max(32);
 
 /** Any domain: a school's own may be known to nobody else. ASCII only: capitals mean the same to every database. */
 export const email = Joi.string().trim().email({ tlds: false, allowUnicode: false }).max(254);
 
-/** A line of text: a name, a title. Neither empty nor only blanks. */
+const CONTROL = /\p{Cc}/u;
+
+/** A line of text: a name, a title. Neither empty nor only blanks, and no line breaks or other control characters. */
 export const line = (limit: number): Joi.StringSchema =>
   Joi.string()
     .trim()
     .min(1)
+    .custom((value: string, helpers) =>
+      CONTROL.test(value) ? helpers.message({ custom: 'must not contain control characters' }) : value,
+    )
     // joi counts UTF-16 units; the databases and JSON Schema count characters.
     .custom((value: string, helpers) =>
       value.length > limit && [...value].length > limit ? helpers.error('string.max', { limit }) : value,
     )
-    .meta({ jsonSchema: { maxLength: limit } });
+    // Not every reader of patterns knows classes of characters.
+    .meta({ jsonSchema: { maxLength: limit, allOf: [{ pattern: '^[^\\x00-\\x1f\\x7f-\\x9f]+$' }] } });
 
 /** A version in an answer; 0 where nothing was ever written. */
 export const version = Joi.number().integer().min(0);

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { listen } from './listen.ts';
 import type { Log } from './log.ts';
 
 /** What one kind of metric is called and what it says; the unit stands in the name. */
@@ -77,9 +78,6 @@ export async function serveMetrics(
       res.writeHead(500).end();
     }
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
+  await listen(server, port, host, 'PROMETHEUS_PORT');
   return server;
 }

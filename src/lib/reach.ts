@@ -9,9 +9,11 @@ export const NAMED_ROWS = [
   'homerooms',
   /** O: the caller as a student. */
   'ownStudents',
-  /** C */
+  /** C: those who are at school. */
   'children',
-  /** Both of these, and others of whom a source says that what concerns them is in reach. */
+  /** C: those who have left, for invoices, receipts and report cards. */
+  'formerChildren',
+  /** Own students and children, and others of whom a source says that what concerns them is in reach. */
   'students',
   /** O and C: classes of these students; of such a class only what concerns them. */
   'followedClasses',
@@ -49,6 +51,7 @@ export const NOTHING: Reach = Object.freeze({
   homerooms: NONE,
   ownStudents: NONE,
   children: NONE,
+  formerChildren: NONE,
   followedClasses: NONE,
   users: NONE,
   routes: NONE,

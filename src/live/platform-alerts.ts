@@ -16,6 +16,12 @@ export interface FlushFailed {
   hour: string;
 }
 
+/** Payload of `platform.flush.repaired` and `platform.flush.discarded`: by an admin, one write each. */
+export interface FlushChanged {
+  entity: string;
+  key: string;
+}
+
 /** Payload of `platform.buffer.stalled`. */
 export interface BufferStalled {
   entity: string;

@@ -125,8 +125,6 @@ export function createServices(deps: ServiceDeps): Services {
     readers: {
       homework: (viewer, fileId) => homeworkFiles.mayReadGiven(viewer, fileId),
       submission: (viewer, fileId) => homeworkFiles.mayReadHandedIn(viewer, fileId),
-      // Pictures of people stand beside their names, which everybody here sees.
-      avatar: async () => true,
     },
     activity,
     writes,
@@ -144,7 +142,7 @@ export function createServices(deps: ServiceDeps): Services {
       ...calendar.cards,
       ...told.cards,
     ],
-    sources: { attendance: attendanceStore, homework: homeworkStore },
+    sources: { attendance: attendanceStore, homework: homeworkStore, submissions },
   });
   return {
     routes: [

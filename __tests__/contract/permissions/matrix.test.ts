@@ -1,16 +1,17 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ROLES, type Role } from '../../../src/lib/actor.ts';
+import { newId } from '../../../src/lib/ids.ts';
 import type { Route } from '../../../src/lib/route.ts';
 import { can } from '../../../src/services/auth/permissions.ts';
 import { type Answer, useSchool } from '../../support/harness.ts';
 import { DEMO_PASSWORD } from '../../support/template.ts';
 import { TARGETS, type Target } from './targets.ts';
-import { BLOCKED_LOGIN, createWorlds, LOGINS, type World } from './worlds.ts';
+import { BLOCKED_LOGIN, createWorlds, LOGINS, leaveSchool, type World } from './worlds.ts';
 
-type WorldName = 'own' | 'others' | 'blocked';
+type WorldName = 'own' | 'others' | 'blocked' | 'left';
 
 const school = useSchool();
-let worlds: Record<WorldName, World>;
+let worlds: Awaited<ReturnType<typeof createWorlds>>;
 let routes: readonly Route[];
 let cases = 0;
 /** Routes that answered somebody with less than all rows. */
@@ -33,7 +34,6 @@ const WITHOUT_ROWS = [
   'GET /academic-years',
   'GET /academic-years/:id',
   'GET /auth/sessions',
-  'GET /dashboard/parent',
   'GET /dashboard/teacher',
   'GET /school-days',
   'GET /subjects',
@@ -134,6 +134,45 @@ describe('permissions (DOMAIN §1)', () => {
       const expected = verdictOf(route, target, 'parent', 'blocked');
       const outcome = outcomeOf(await ask(route, target, BLOCKED_LOGIN, worlds.blocked), target, worlds.blocked);
       if (outcome !== expected) wrong.push(`${nameOf(route)}: ${outcome}, not ${expected}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('a parent of a student who left reaches nothing of the child but money matters and report cards', async () => {
+    const kept: readonly string[] = ['invoices', 'payments', 'report_cards'];
+    const { login, world } = await leaveSchool(school, worlds.own);
+    const wrong: string[] = [];
+    for (const route of inOrder(routes)) {
+      const target = TARGETS[nameOf(route)];
+      if (!target || target.isRowless || (typeof route.access === 'object' && kept.includes(route.access.capability)))
+        continue;
+      cases++;
+      const expected = verdictOf(route, target, 'parent', 'left');
+      const outcome = outcomeOf(await ask(route, target, login, world), target, world);
+      if (outcome !== expected) wrong.push(`${nameOf(route)}: ${outcome}, not ${expected}`);
+    }
+    expect(wrong).toEqual([]);
+    expect((await school.as(login)('GET', '/dashboard/parent')).body.data.children).toEqual([]);
+  });
+
+  it('rows that are not there are 404 for who reaches all', async () => {
+    const nothing: World = {
+      ...worlds.own,
+      classId: newId(),
+      classSubjectId: newId(),
+      studentId: newId(),
+      studentUserId: newId(),
+      homeworkId: newId(),
+      eventId: newId(),
+      announcementId: newId(),
+    };
+    const wrong: string[] = [];
+    for (const route of inOrder(routes)) {
+      const target = TARGETS[nameOf(route)];
+      if (route.method !== 'GET' || !target || target.isRowless || target.lists || target.make) continue;
+      cases++;
+      const { status } = await school.as(LOGINS.admin)('GET', target.path(nothing, ''));
+      if (status !== 404) wrong.push(`${nameOf(route)}: ${status}`);
     }
     expect(wrong).toEqual([]);
   });

@@ -90,6 +90,29 @@ export async function createWorlds(school: SchoolHarness): Promise<Record<'own' 
   return { own, others, blocked };
 }
 
+/**
+ * A student of the own class leaves it yesterday, whose guardian has no other child there.
+ *
+ * @returns the guardian's login, and the class' rows with that student
+ */
+export async function leaveSchool(school: SchoolHarness, own: World): Promise<{ login: string; world: World }> {
+  const [family] = await school.rows(
+    `SELECT u.login, s.id, s.user_id FROM enrollments e JOIN students s ON s.id = e.student_id
+     JOIN student_guardians l ON l.student_id = s.id AND l.can_view AND NOT l.is_blocked
+     JOIN guardians g ON g.id = l.guardian_id JOIN users u ON u.id = g.user_id
+     WHERE e.class_id = $1 AND e.ends_on IS NULL AND s.id <> $2
+       AND (SELECT count(*) FROM student_guardians x WHERE x.guardian_id = g.id) = 1
+     ORDER BY u.login LIMIT 1`,
+    [own.classId, own.studentId],
+  );
+  const { status } = await school.as(LOGINS.admin)('POST', `/students/${family!.id}/leave`, {
+    body: { left_on: '2025-09-09', reason: 'Moved away' },
+  });
+  if (status !== 200) throw new Error(`leaving: ${status}`);
+  const world = { ...own, studentId: String(family!.id), studentUserId: String(family!.user_id) };
+  return { login: String(family!.login), world };
+}
+
 /** A class of its own year and grade, led and taught by somebody else, with one student whose family nobody is. */
 async function addStrangeClass(
   school: SchoolHarness,

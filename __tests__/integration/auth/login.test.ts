@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { useSchool } from '../../support/harness.ts';
 import { DEMO_PASSWORD } from '../../support/template.ts';
@@ -110,6 +111,47 @@ describe('login', () => {
     );
     await school.engine.redis.del(school.engine.keys.cache('auth:fail:student0006'));
     expect((await login('student0006')).body.code).toBe('LOCKED');
+  });
+
+  it('A2: five failures of one moment leave a lock that outlives the counter', async () => {
+    const names = Array.from({ length: 6 }, (_, index) => `student00${20 + index}`);
+    await Promise.all(names.flatMap((name) => Array.from({ length: 5 }, () => login(name, WRONG))));
+    await until('the locks', async () => {
+      const locked = await school.rows('SELECT 1 FROM users WHERE login = ANY($1) AND locked_until_at IS NOT NULL', [
+        names,
+      ]);
+      return locked.length === names.length ? true : undefined;
+    });
+    for (const name of names) await school.engine.redis.del(school.engine.keys.cache(`auth:fail:${name}`));
+    for (const name of names) expect((await login(name)).body.code).toBe('LOCKED');
+  });
+
+  it.each([
+    ['a new password', `password_hash = (SELECT password_hash || 'x' FROM users WHERE login = 'admin')`],
+    ['a suspension', `status = 'suspended'`],
+  ])('A4: %s that comes while a login is under way lets it not in', async (_, change) => {
+    const client = new pg.Client({ connectionString: school.knexUrl });
+    await client.connect();
+    try {
+      await client.query('BEGIN');
+      const sql = `UPDATE users SET ${change}, token_epoch = token_epoch + 1 WHERE login = 'student0030' RETURNING id`;
+      const { rows } = await client.query(sql);
+      const late = login('student0030');
+      await until('the login to wait for the change', async () => {
+        const waiting = await school.rows(
+          `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        return waiting.length > 0 ? true : undefined;
+      });
+      await client.query('COMMIT');
+      expect((await late).status).toBe(401);
+      expect(await school.rows('SELECT id FROM user_sessions WHERE user_id = $1', [rows[0].id])).toEqual([]);
+    } finally {
+      await client.end();
+      await school.rows(
+        `UPDATE users SET status = 'active', password_hash = (SELECT password_hash FROM users WHERE login = 'admin') WHERE login = 'student0030'`,
+      );
+    }
   });
 
   it('a success ends the count', async () => {

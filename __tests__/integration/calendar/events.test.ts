@@ -162,6 +162,24 @@ describe('closing events', () => {
     expect((await teacher('GET', sheet)).body.data.status).toBe('open');
   });
 
+  it('C5: warns of exams that the closed days lie in, whole days or over a midnight', async () => {
+    const fields = { kind: 'exam', is_all_day: true, start_local: '2026-01-06T00:00', duration_min: 4 * 1440 };
+    const exam = await add({ title: 'Exam of four days', ...fields });
+    const night = await add({
+      title: 'Exam at night',
+      kind: 'exam',
+      start_local: '2026-01-07T23:00',
+      duration_min: 120,
+    });
+    const { warnings } = await add(holiday('2026-01-08', { duration_min: 2880 }));
+    const warned = ({ event }: { event: { id: string } }): string[] =>
+      warnings
+        .filter(({ event_id }: { event_id: string }) => event_id === event.id)
+        .map(({ on }: { on: string }) => on);
+    expect(warned(exam)).toEqual(['2026-01-08', '2026-01-09']);
+    expect(warned(night)).toEqual(['2026-01-08']);
+  });
+
   it('C5: the demo school’s days are what its closing events say', async () => {
     const path = '/school-days?from=2025-04-01&to=2026-03-31';
     const before = (await admin('GET', path)).body.data;
@@ -309,6 +327,7 @@ describe('feed', () => {
       body: { start_local: '2026-03-28T09:00' },
     });
     await admin('DELETE', `/events/${event.id}?scope=this&occurrence=2026-03-30T02:30`);
+    await add({ tz: 'Europe/Berlin', rrule: 'FREQ=YEARLY' });
     const opened = await student('POST', '/calendar/feed');
     const { url } = opened.body.data;
     const nobody = school.as(undefined);
@@ -330,6 +349,7 @@ describe('feed', () => {
     for (let next = iterator.next(); next; next = iterator.next())
       read.push(series.getOccurrenceDetails(next).startDate.toString().slice(0, 16));
     expect(read).toEqual(await startsOf(event.id, '2026-03-20', '2026-04-10', student));
+    expect(feed.body).not.toMatch(/DTSTART:20(29|[3-9])/);
     expect((await student('POST', '/calendar/feed')).body.data.url).toBe(url);
     expect((await nobody('GET', `${url.slice(0, -1)}${url.endsWith('A') ? 'B' : 'A'}x`)).status).toBe(401);
     expect((await student('DELETE', '/calendar/feed')).status).toBe(204);

@@ -9,10 +9,10 @@ import { TODAY } from '../../support/template.ts';
  * DOMAIN §7 for the services that are built: what is kept, and every change that must not leave it stale. Each pair fills the
  * cache, makes the change through the API and reads again. Changes show at once; what follows from their events, such as points,
  * shows when those have been delivered, long before the minute after which a dashboard is made anew. Only what no event tells may
- * be a minute old: how many writes wait or have failed, and names of subjects and classes.
+ * be a minute old: how many writes wait or have failed.
  *
- * Elsewhere: rights and logins in users/access and school/*, lists and rows in property/i4, what is loaded while something changes
- * and how long it is kept in cache-generations and unit/cache.
+ * Elsewhere: names and weeks in names-and-weeks, rights and logins in users/access and school/*, lists and rows in property/i4, what
+ * is loaded while something changes and how long it is kept in cache-generations and unit/cache.
  */
 
 const school = useSchool();
@@ -57,6 +57,7 @@ beforeAll(async () => {
   classmates = roster.map(({ student_id }) => student_id).filter((id) => id !== STUDENT);
   made.deleted = await give('Deleted');
   made.takenBack = await give('Taken back');
+  made.before = await give('By the teacher before');
 });
 
 const ok = <T extends { status: number; body: unknown }>(answer: T): T => {
@@ -284,6 +285,20 @@ sees(school, 'dashboard:teacher', [
       made.taken = String(toGrade - (await teacherCards()).homework.to_grade);
     },
     expected: (before: number) => before + Number(made.taken),
+  },
+  {
+    change: 'a submission for what the teacher before has given',
+    key: substituteDashboard,
+    read: async () => (await teacherCards(substitute)).homework.to_grade,
+    make: () => student('PUT', `/homework/${made.before}/submission`, { body: { body: 'Done', final: true } }).then(ok),
+    expected: plus(1),
+  },
+  {
+    change: 'homework that is archived',
+    key: substituteDashboard,
+    read: async () => (await teacherCards(substitute)).homework.to_grade,
+    make: () => admin('PATCH', `/homework/${made.before}`, { body: { status: 'archived' } }).then(ok),
+    expected: plus(-1),
   },
 ]);
 

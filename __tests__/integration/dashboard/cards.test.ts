@@ -86,6 +86,19 @@ describe('the events card', () => {
     const { cards } = await dashboards.withCache(ownCache(() => later.getTime())).cardsOfStudent(STUDENT, later, '');
     expect(JSON.stringify(cards.events)).not.toContain('Over by then');
   });
+
+  it('DB1: looks into the months ahead, where what goes on from one into the next is one event', async () => {
+    const everybody = [{ kind: 'school' }];
+    await add('Over the end of May', everybody, { start_local: '2026-05-31T23:00', duration_min: 3 * 1440 });
+    await add('In June', everybody, { start_local: '2026-06-01T09:00' });
+    await add('In July', everybody, { start_local: '2026-07-20T09:00' });
+    await add('In August', everybody, { start_local: '2026-08-01T09:00' });
+    const { dashboards } = school.container.dashboard;
+    const later = new Date('2026-05-30T06:00:00.000Z');
+    const { cards } = await dashboards.withCache(ownCache(() => later.getTime())).cardsOfStudent(STUDENT, later, '');
+    const { next } = cards.events as unknown as { next: { title: string }[] };
+    expect(next.map(({ title }) => title)).toEqual(['Over the end of May', 'In June', 'In July']);
+  });
 });
 
 /** A cache that nothing else has filled, whose time is the test's. */

@@ -283,6 +283,30 @@ describe('nights', () => {
     expect(await bonuses()).toEqual(seeded.slice(1));
   });
 
+  it('DB3: follow the rolls of the year’s earlier months, which may be corrected until their term is locked', async () => {
+    const bonuses = (student_id: unknown) =>
+      school.rows(
+        "SELECT effective_on::text AS month FROM point_entries WHERE source = 'bonus' AND student_id = $1 AND effective_on = '2025-07-31'",
+        [student_id],
+      );
+    const [earned] = await school.rows(
+      "SELECT student_id FROM point_entries WHERE source = 'bonus' AND effective_on = '2025-07-31' ORDER BY student_id",
+    );
+    const mark = (status: string) =>
+      school.rows(
+        `UPDATE attendance_entries SET status = $2 WHERE student_id = $1 AND on_date = (
+           SELECT min(on_date) FROM attendance_entries WHERE student_id = $1 AND on_date >= '2025-07-01')`,
+        [earned!.student_id, status],
+      );
+    const { points } = school.container.dashboard;
+    await mark('absent');
+    await points.nightly(school.clock.now());
+    expect(await bonuses(earned!.student_id)).toEqual([]);
+    await mark('present');
+    await points.nightly(school.clock.now());
+    expect(await bonuses(earned!.student_id)).toHaveLength(1);
+  });
+
   it('make every leaderboard anew as a scheduled task', async () => {
     const worker = await startTaskWorker(school.container, school.log, school.clock);
     try {

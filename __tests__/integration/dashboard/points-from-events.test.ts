@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../../src/lib/ids.ts';
+import { buildClosedDay } from '../../support/documents.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
 import { until } from '../../support/until.ts';
@@ -108,6 +109,24 @@ describe('points for homework', () => {
     expect(await entries('homework', id)).toHaveLength(1);
   });
 
+  it('DB3: an event that comes late brings back nothing that a later one has replaced', async () => {
+    const id = await give({});
+    await handIn(id);
+    await arrives(10, 'homework', id);
+    const consumer = school.container.consumers.find(({ name }) => name === 'points')!;
+    await consumer.handle({
+      id: newId(),
+      name: 'homework.submitted',
+      aggregateId: `${id}:${studentId}`,
+      payload: { homework_id: id, student_id: studentId, late: true, revision: 1 },
+      v: 1,
+      at: school.clock.now().toISOString(),
+      actorId: null,
+      requestId: null,
+    });
+    await arrives(10, 'homework', id);
+  });
+
   it('DB2: a released mark of 90 % of the maximum earns 5 more, in the month of the homework', async () => {
     const id = await give({});
     await handIn(id);
@@ -192,6 +211,18 @@ describe('points for attendance', () => {
     const before = await school.rows('SELECT * FROM point_entries ORDER BY id');
     await Promise.all([consumer.handle(event), consumer.handle(event)]);
     expect(await school.rows('SELECT * FROM point_entries ORDER BY id')).toEqual(before);
+  });
+
+  it('AT8: a day that becomes closed earns nothing, and what it did when it is open again', async () => {
+    await takeRoll('present');
+    await arrives(2, 'attendance');
+    const admin = school.as('admin');
+    const body = buildClosedDay('Storm', TODAY, { status: 'published' });
+    const closing = await admin('POST', '/events', { body });
+    expect(closing.status).toBe(201);
+    await arrives(0, 'attendance');
+    expect((await admin('DELETE', `/events/${closing.body.data.event.id}`)).status).toBeLessThan(300);
+    await arrives(2, 'attendance');
   });
 
   it('DB2: what is not stored yet earns nothing, and what the database refuses never does', async () => {

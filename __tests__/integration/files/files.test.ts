@@ -100,6 +100,25 @@ describe('a file', () => {
     await check();
   });
 
+  it('that is a student’s photo is seen by who sees the student; other pictures by everybody', async () => {
+    const png = Buffer.from('\x89PNG\r\n\x1a\n and more', 'latin1');
+    const picture = (call: Call) => ready(call, { purpose: 'avatar', name: 'me.png', mime: 'image/png' }, png);
+    const see = async (login: string, id: string) => (await school.as(login)('GET', `/files/${id}`)).status;
+    const admin = school.as('admin');
+    const photo = await picture(admin);
+    const [child] = await school.rows(
+      `SELECT s.id FROM students s JOIN users u ON u.id = s.user_id WHERE u.login = 'student0003'`,
+    );
+    const body = { photo_file_id: photo };
+    expect((await admin('PATCH', `/students/${child!.id}`, { body })).status).toBe(200);
+    for (const login of ['student0003', 'parent0003', 'teacher001', 'accountant01'])
+      expect(await see(login, photo)).toBe(200);
+    // The second is the guardian from whom the school keeps the child.
+    for (const login of ['student0002', 'parent0085', 'driver01']) expect(await see(login, photo)).toBe(404);
+    const own = await picture(teacher);
+    for (const login of ['student0002', 'driver01']) expect(await see(login, own)).toBe(200);
+  });
+
   it('of another type or size than is taken is refused before it is uploaded', async () => {
     const refused = async (fields: object) => (await announce(teacher, fields)).body;
     expect(await refused({ mime: 'text/html' })).toMatchObject({ code: 'FILE_TYPE', errors: [{ pointer: '/mime' }] });
@@ -109,7 +128,7 @@ describe('a file', () => {
       errors: [{ pointer: '/size' }],
     });
     expect(await refused({ size: 0 })).toMatchObject({ code: 'VALIDATION_FAILED' });
-    for (const name of ['../up.pdf', 'a\\b.pdf', 'a\nb.pdf']) {
+    for (const name of ['../up.pdf', '..', 'a\\b.pdf', 'a\nb.pdf', 'a\u202efdp.exe', 'a\u2028b']) {
       expect(await refused({ name })).toMatchObject({ code: 'VALIDATION_FAILED', errors: [{ pointer: '/name' }] });
     }
     expect(await refused({ purpose: 'report' })).toMatchObject({ code: 'VALIDATION_FAILED' });

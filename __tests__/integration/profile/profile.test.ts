@@ -56,6 +56,24 @@ describe('own profile', () => {
     });
   });
 
+  it('is the phone by which the school knows a guardian, once it is stored; without one the known number stays', async () => {
+    const parent = school.as('parent0003');
+    const [child] = (await parent('GET', '/auth/me')).body.data.scopes.children;
+    const phones = async () =>
+      (await school.as('admin')('GET', `/students/${child.student_id}`)).body.data.guardians.map(
+        ({ phone }: { phone: string }) => phone,
+      );
+    const before = await phones();
+    expect((await parent('PATCH', '/auth/me', { body: { phone: '+91 70000 00001' } })).status).toBe(202);
+    await school.sync();
+    const after = await phones();
+    expect(after).toContain('+91 70000 00001');
+    expect(after.filter((phone: string) => !before.includes(phone))).toHaveLength(1);
+    expect((await parent('PATCH', '/auth/me', { body: { phone: null } })).status).toBe(202);
+    await school.sync();
+    expect(await phones()).toEqual(after);
+  });
+
   it('answers a stale If-Match with 412', async () => {
     const first = await change({ locale: 'en-GB' });
     const etag = first.headers.get('etag')!;

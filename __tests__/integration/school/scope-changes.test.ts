@@ -179,6 +179,52 @@ const changes: Record<string, () => Promise<Change>> = {
       }),
     };
   },
+  'another name of a child’s class': async () => {
+    const { children } = await scopesOf('parent0020');
+    const { id } = children.find((child: { class: { id: string } | null }) => child.class).class;
+    return {
+      login: 'parent0020',
+      look: ({ children: all }) => all,
+      ask: async () => {
+        expect((await admin('PATCH', `/classes/${id}`, { body: { name: 'Lions' } })).status).toBe(200);
+      },
+      commit: async () => ({
+        sql: "UPDATE classes SET name = 'Tigers' WHERE id = $1",
+        values: [id],
+        event: { name: 'school.class.changed', aggregateId: id, payload: { class_id: id } },
+      }),
+    };
+  },
+  'another name of a child': async () => {
+    const id = await studentOf('student0030');
+    return {
+      login: 'parent0030',
+      look: ({ children }) => children,
+      ask: async () => {
+        expect((await admin('PATCH', `/students/${id}`, { body: { full_name: 'Another Name' } })).status).toBe(200);
+      },
+      commit: async () => ({
+        sql: "UPDATE students SET full_name = 'A Third Name' WHERE id = $1",
+        values: [id],
+        event: { name: 'school.student.changed', aggregateId: id, payload: { student_id: id } },
+      }),
+    };
+  },
+  'another name of a subject': async () => {
+    const { id } = (await scopesOf('teacher007')).class_subjects[0].subject;
+    return {
+      login: 'teacher007',
+      look: ({ class_subjects }) => class_subjects,
+      ask: async () => {
+        expect((await admin('PATCH', `/subjects/${id}`, { body: { name: 'Sums' } })).status).toBe(200);
+      },
+      commit: async () => ({
+        sql: "UPDATE subjects SET name = 'Numbers' WHERE id = $1",
+        values: [id],
+        event: { name: 'school.subject.changed', aggregateId: id, payload: { subject_id: id } },
+      }),
+    };
+  },
 };
 
 describe('what a login reaches after', () => {
@@ -210,6 +256,39 @@ describe('what a login reaches after', () => {
       });
     },
   );
+});
+
+describe('a move that was settled before', () => {
+  it('A7: reaches the logins of the family on its day, though they are kept over midnight', async () => {
+    const student = await studentOf('student0012');
+    const family = await school.rows(
+      `SELECT u.login FROM student_guardians l JOIN guardians g ON g.id = l.guardian_id JOIN users u ON u.id = g.user_id
+       WHERE l.student_id = $1 AND l.can_view AND NOT l.is_blocked LIMIT 1`,
+      [student],
+    );
+    const classesOf = async () => {
+      const [own, parents] = [await scopesOf('student0012'), await scopesOf(String(family[0]!.login))];
+      const child = parents.children.find((one: { student_id: string }) => one.student_id === student);
+      const [seen] = (await school.as('student0012')('GET', '/classes')).body.data;
+      return [own.own_class.id, child.class.id, seen.id];
+    };
+    const before = (await scopesOf('student0012')).own_class.id;
+    const to = classes.find(({ id }) => id !== before)!.id;
+    const daytime = school.clock.now().toISOString();
+    school.clock.set('2025-09-10T23:58:00+05:30');
+    const body = { class_id: to, starts_on: '2025-09-11' };
+    expect((await admin('POST', `/students/${student}/enrollments`, { body })).status).toBe(201);
+    // Its event makes the logins be read again, too; that is not what is to help them over midnight.
+    await until('the event of the move to be handled', async () => {
+      const open = await school.rows('SELECT 1 FROM outbox_events WHERE published_at IS NULL');
+      await school.engine.eventLog.trim(0, Date.now());
+      return open.length === 0 && (await school.engine.eventLog.length()) === 0 ? true : undefined;
+    });
+    expect(await classesOf()).toEqual([before, before, before]);
+    school.clock.set('2025-09-11T00:01:00+05:30');
+    expect(await classesOf()).toEqual([to, to, to]);
+    school.clock.set(daytime);
+  });
 });
 
 describe('a guardian who is blocked', () => {

@@ -76,12 +76,40 @@ describe('classes', () => {
     school.clock.set('2025-09-10T08:30:02+05:30');
     const homerooms = (await teacher('GET', '/auth/me')).body.data.scopes.homerooms;
     expect(homerooms.map(({ id }: { id: string }) => id)).toContain(data.id);
-    const events = await school.rows('SELECT name, payload FROM outbox_events WHERE aggregate_id = $1', [data.id]);
+    const events = await school.rows('SELECT name, payload FROM outbox_events WHERE aggregate_id = $1 ORDER BY seq', [
+      data.id,
+    ]);
     expect(events).toMatchObject([
+      { name: 'school.class.changed' },
       { name: 'school.assignment.changed', payload: { payload: { from: null, staff_id } } },
     ]);
     const nobody = await admin('PATCH', `/classes/${data.id}`, { body: { homeroom_staff_id: crypto.randomUUID() } });
     expect(nobody).toMatchObject({ status: 404, body: { errors: [{ pointer: '/homeroom_staff_id' }] } });
+  });
+
+  it('keep a teacher who leaves later until that day, and none who has left', async () => {
+    const [teacher] = await school.rows(
+      `SELECT u.id AS user_id, s.id, (SELECT class_id FROM class_subjects WHERE staff_id = s.id LIMIT 1) AS class_id
+       FROM staff s JOIN users u ON u.id = s.user_id WHERE u.login = 'teacher005'`,
+    );
+    const leave = (left_on: string) =>
+      admin('PATCH', `/users/${teacher!.user_id}`, { body: { person: { staff: { left_on } } } });
+    const { data } = (await admin('GET', `/classes/${teacher!.class_id}/subjects`)).body;
+    const subjects = data.map(({ subject_id, staff_id, weights }: Record<string, unknown>) => ({
+      subject_id,
+      staff_id,
+      weights,
+    }));
+    const put = () => admin('PUT', `/classes/${teacher!.class_id}/subjects`, { body: { subjects } });
+    const before = {
+      status: 422,
+      body: { errors: [{ pointer: '/person/staff/left_on', detail: 'is before the first day' }] },
+    };
+    expect(await leave('1999-01-01')).toMatchObject(before);
+    expect((await leave('2025-09-10')).status).toBe(200);
+    expect((await put()).status).toBe(200);
+    expect((await leave('2025-09-09')).status).toBe(200);
+    expect(await put()).toMatchObject({ status: 404, body: { errors: [{ detail: 'is nobody of the staff' }] } });
   });
 
   it('keep as many seats as are taken', async () => {

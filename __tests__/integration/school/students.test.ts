@@ -95,6 +95,9 @@ describe('admitting a student', () => {
       { guardians: [{ ...primary('a'), guardian_id: crypto.randomUUID() }] },
       '/guardians/0',
     ],
+    ['a line break in a name', { full_name: 'Asha\nVerma' }, '/full_name'],
+    ['commands for a screen in a name', { full_name: 'Asha\u001b[2J' }, '/full_name'],
+    ['dashes for a phone', { guardians: [{ ...primary('a'), phone: '-----' }] }, '/guardians/0/phone'],
     ['a first day without a class', { starts_on: '2025-09-01' }, ''],
   ])('refuses %s', async (_, fields, pointer) => {
     const answer = await admit(fields);
@@ -112,6 +115,16 @@ describe('admitting a student', () => {
       status: 422,
       body: { code: 'RULE_BROKEN', errors: [{ pointer: '/guardians' }] },
     });
+  });
+
+  it.each([
+    ['a birth to come', { birth_on: '2030-01-01', admitted_on: '2031-01-01' }, 'is in the future'],
+    ['a birth after the admission', { birth_on: '2025-07-01' }, 'is after the admission'],
+  ])('has a rule against %s', async (_, fields, detail) => {
+    const refused = { status: 422, body: { code: 'RULE_BROKEN', errors: [{ pointer: '/birth_on', detail }] } };
+    expect(await admit(fields)).toMatchObject(refused);
+    const { id } = (await admit()).body.data;
+    expect(await admin('PATCH', `/students/${id}`, { body: fields })).toMatchObject(refused);
   });
 
   it('takes effect once for the same Idempotency-Key', async () => {
@@ -197,6 +210,16 @@ describe('the list of students', () => {
       expect((await admin('GET', `/students?cursor=${cursor}`)).status).toBe(400);
     },
   );
+
+  it('finds names in letters of any script', async () => {
+    for (const full_name of ['Änne Özil', 'आशा वर्मा', 'ΣΟΦΙΑ ΠΑΠΠΑ']) {
+      const { id } = (await admit({ full_name })).body.data;
+      for (const q of [full_name, full_name.split(' ')[1]!, full_name.slice(0, 2)]) {
+        const found = (await admin('GET', `/students?q=${encodeURIComponent(q)}`)).body.data;
+        expect(found.map((student: { id: string }) => student.id)).toContain(id);
+      }
+    }
+  });
 
   it('shows each role its own rows', async () => {
     const own = await idOf('student0001');
@@ -286,6 +309,19 @@ describe('guardians', () => {
     expect(new Set(answer.body.data.map((link: { guardian_id: string }) => link.guardian_id)).size).toBe(3);
   });
 
+  it('get another address when the list says so, and keep theirs when it says nothing', async () => {
+    const person = { full_name: 'Moved Mail', phone: '+91 4444', relation: 'aunt', is_primary: true };
+    const { id } = (await admit({ guardians: [{ ...person, email: 'old@example.org' }] })).body.data;
+    const put = async (fields: object) => {
+      const body = { guardians: [{ ...person, ...fields }] };
+      return (await admin('PUT', `/students/${id}/guardians`, { body })).body.data[0];
+    };
+    const { guardian_id } = await put({});
+    expect(await put({})).toMatchObject({ guardian_id, email: 'old@example.org' });
+    expect(await put({ email: 'new@example.org' })).toMatchObject({ guardian_id, email: 'new@example.org' });
+    expect(await put({ email: null })).toMatchObject({ guardian_id, email: null });
+  });
+
   it('may be unblocked, and then see the child again', async () => {
     const parent = school.as('parent0085');
     const child = await idOf('student0003');
@@ -310,5 +346,14 @@ describe('guardians', () => {
     const answer = await admin('PUT', `/students/${student}/guardians`, { body });
     expect(answer).toMatchObject({ status: 404, body: { errors: [{ pointer: '/guardians/0/guardian_id' }] } });
     expect((await admin('GET', `/students/${student}`)).body.data.guardians.length).toBeGreaterThan(0);
+  });
+});
+
+describe('a student who has left', () => {
+  it('keeps the admission before the leaving', async () => {
+    const { id } = (await admit()).body.data;
+    await admin('POST', `/students/${id}/leave`, { body: { left_on: '2025-08-01', reason: 'Moved' } });
+    const answer = await admin('PATCH', `/students/${id}`, { body: { admitted_on: '2025-08-02' } });
+    expect(answer).toMatchObject({ status: 422, body: { errors: [{ pointer: '/admitted_on' }] } });
   });
 });

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -20,11 +23,53 @@ describe('commands', () => {
     ['an unknown direction', ['migrate', 'sideways'], 'up | down | status'],
     ['an unknown scale', ['seed', '--scale=huge'], '--scale must be small or full'],
     ['a date that does not exist', ['seed', '--today=2025-02-30'], '--today must be a date'],
+    ['an argument of a command that has none', ['demo', '--scale=small'], '--scale=small'],
   ])('refuses %s before it starts anything', async (_what, args, message) => {
     const { code, output } = await main(...args);
     expect(code).toBe(1);
     expect(output).toContain(message);
-    expect(output).not.toContain('set DATABASE_URL to use another');
+    expect(output).not.toContain('DATABASE_URL');
+  });
+});
+
+describe('start', () => {
+  const start = (name: string, env: NodeJS.ProcessEnv) =>
+    runScript(process.execPath, [projectFile('scripts/main.ts'), name], { env });
+
+  it.each([
+    ['start', { PORT: 'http' }, 'PORT must be a number'],
+    ['start:web', { LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be one of'],
+    ['start:worker', { BATCH_PROCESSOR_INTERVAL: '-1' }, 'BATCH_PROCESSOR_INTERVAL must'],
+    ['start', { DEMO_PASSWORD: 'short' }, 'DEMO_PASSWORD length must be at least 10'],
+  ])('%s names a bad variable before it starts anything: %o', async (name, env, message) => {
+    const { code, output } = await start(name, env);
+    expect(code).toBe(1);
+    expect(output).toContain(message);
+    expect(output).toContain('.env.example');
+    expect(output).not.toContain('DATABASE_URL');
+  });
+
+  it('says which variable names a folder that cannot be one', async () => {
+    const { code, output } = await start('services', { DATA_DIR: projectFile('package.json'), DATABASE_URL: '' });
+    expect(code).toBe(1);
+    expect(output).toContain('DATA_DIR');
+    expect(output).toContain('set DATA_DIR to a folder that you may write to');
+  });
+
+  it('says what to do where another program listens, before it starts anything', async () => {
+    const other = createServer((_request, response) => response.end('{}')).listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    try {
+      const { code, output } = await start('start', { PORT: String(port) });
+      expect(code).toBe(1);
+      expect(output).toContain(`127.0.0.1:${port}`);
+      expect(output).toContain('set another PORT');
+      expect(output).not.toContain('is ready');
+      expect(output).not.toContain('DATABASE_URL');
+    } finally {
+      other.close();
+    }
   });
 });
 

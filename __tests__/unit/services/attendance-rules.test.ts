@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  oneADay,
   percentageBp,
   prefillOf,
   requireEditableDay,
@@ -10,6 +11,21 @@ describe('attendance rules', () => {
   it('AT3 leaves excused days out and counts half days half', () => {
     expect(percentageBp({ present: 15, late: 1, half_day: 2, absent: 1, excused: 1, on_duty: 0 })).toBe(8947);
     expect(percentageBp({ present: 0, late: 0, half_day: 0, absent: 0, excused: 3, on_duty: 0 })).toBeNull();
+  });
+
+  it('A7 takes of two marks of a day that of the class the student is in then, and a single one whatever its class', () => {
+    const stays = [
+      { classId: 'old', startsOn: '2025-04-01', endsOn: '2025-09-09' },
+      { classId: 'new', startsOn: '2025-09-10', endsOn: null },
+    ];
+    const marks = [
+      { classId: 'new', onDate: '2025-09-09' },
+      { classId: 'old', onDate: '2025-09-09' },
+      { classId: 'new', onDate: '2025-09-10' },
+      { classId: 'old', onDate: '2025-09-10' },
+      { classId: 'old', onDate: '2025-09-11' },
+    ];
+    expect(oneADay(marks, stays)).toEqual([marks[1], marks[2], marks[4]]);
   });
 
   it('AT2 prefills by the part of the leave', () => {

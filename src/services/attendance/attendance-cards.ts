@@ -24,15 +24,22 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
     const [taken, classes] = await Promise.all([marks.takenClasses(on), school.classes()]);
     return classes.filter(({ id }) => !taken.has(id));
   };
-  const saved = ({ payload }: DomainEvent): readonly Touch[] => {
-    const { class_id } = payload as unknown as AttendanceChanged;
-    return [`class:${class_id}`, 'school'];
+  const saved = async ({ payload }: DomainEvent): Promise<readonly Touch[]> => {
+    const { class_id, changed } = payload as unknown as AttendanceChanged;
+    // Whoever has left the class shows its marks, and is not touched with it. When nobody knows who has, all are told.
+    const roster = await school.roster(class_id, await school.today()).catch(() => []);
+    const members = new Set(roster.map(({ studentId }) => studentId));
+    const others = changed.filter(({ student: id }) => !members.has(id));
+    return [`class:${class_id}`, 'school', ...others.map(({ student: id }) => `student:${id}` as const)];
   };
   // Not by `attendance.stored`: cards show what is saved as if it were stored, so storing changes none.
   const touches = {
     'attendance.saved': saved,
     // AT8: the rolls of its day count no more.
     'calendar.holiday.changed': (): readonly Touch[] => ['everybody'],
+  };
+  const named = {
+    'school.class.changed': ({ payload }: DomainEvent): readonly Touch[] => [`class:${payload.class_id}`, 'school'],
   };
 
   const student: CardDefinition<'student'> = {
@@ -47,10 +54,9 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
     }),
     touches,
     keptSeconds: KEPT_WHILE_TOLD_SECONDS,
-    async load({ studentId, classId, today }) {
-      const pendingOf = { column: 'class_id', values: classId ? [classId] : [] } as const;
+    async load({ studentId, today }) {
       const from = `${today.slice(0, 7)}-01`;
-      const own = await marks.list({ studentIds: [studentId], from, to: today }, pendingOf);
+      const own = await marks.ofStudent(studentId, { from, to: today }, await school.enrolments(studentId));
       return { today: own.find(({ onDate }) => onDate === today)?.status ?? null, month_pct_bp: sumOf(own) };
     },
   };
@@ -62,7 +68,7 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
         .items(Joi.object({ class_id: uuid.required(), class_name: Joi.string().required() }))
         .required(),
     }),
-    touches,
+    touches: { ...touches, ...named },
     async load({ homerooms, today }) {
       const own = (await notTaken(today)).filter(({ id }) => homerooms.some((homeroom) => homeroom.id === id));
       return { sheets_not_taken: own.map(({ id, name }) => ({ class_id: id, class_name: name })) };
@@ -72,7 +78,7 @@ export function createAttendanceCards({ marks, school }: { marks: AttendanceMark
     name: 'attendance',
     dashboard: 'admin',
     schema: Joi.object({ pct_bp: percentage, missing_sheets: Joi.number().integer().min(0).required() }),
-    touches,
+    touches: { ...touches, ...named },
     async load({ today }) {
       const [all, missing] = await Promise.all([
         marks.list({ from: today, to: today }, { column: 'on_date', values: [today] }),

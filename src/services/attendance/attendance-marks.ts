@@ -1,6 +1,8 @@
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import type { Cache } from '../../cache/cache.ts';
+import type { Enrolment } from '../school/school.ts';
 import type { AttendanceEntry } from './attendance.entity.ts';
+import { oneADay } from './attendance-rules.ts';
 import type { AttendanceStore, MarkQuery, StoredMark } from './attendance-store.ts';
 
 /** Answers of the database stay usable this long while it is away. */
@@ -51,6 +53,16 @@ export class AttendanceMarks {
       }
     }
     return [...marks.values()];
+  }
+
+  /** A student's marks of a range of dates, one a day, whichever classes they are from. @param stays all of the student's */
+  async ofStudent(
+    studentId: string,
+    { from, to }: Pick<MarkQuery, 'from' | 'to'>,
+    stays: readonly Enrolment[],
+  ): Promise<StoredMark[]> {
+    const values = [...new Set(stays.map(({ classId }) => classId))];
+    return oneADay(await this.list({ studentIds: [studentId], from, to }, { column: 'class_id', values }), stays);
   }
 
   /** Classes whose roll of a date is taken. */

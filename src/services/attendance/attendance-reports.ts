@@ -66,6 +66,7 @@ export class AttendanceReports {
 
   /** AT3 for each student of a class in a month, up to today. @param month `YYYY-MM` */
   async classSummary({ now }: Pick<Caller, 'now'>, classId: string, month: string) {
+    await this.#school.requireClass(classId);
     const today = await this.#school.dateAt(now);
     const from = `${month}-01`;
     const lastDay = addDays(`${addDays(from, 31).slice(0, 7)}-01`, -1);
@@ -119,11 +120,8 @@ export class AttendanceReports {
   }
 
   async #studentMarks(studentId: string, from: string, to: string): Promise<StoredMark[]> {
-    const classIds = (await this.#school.enrolments(studentId)).map(({ classId }) => classId);
-    return this.#marks.list(
-      { studentIds: [studentId], from, to },
-      { column: 'class_id', values: [...new Set(classIds)] },
-    );
+    await this.#school.requireStudent(studentId);
+    return this.#marks.ofStudent(studentId, { from, to }, await this.#school.enrolments(studentId));
   }
 
   async #person({ studentId, classId }: StoredMark, on: string) {

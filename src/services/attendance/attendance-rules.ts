@@ -1,5 +1,5 @@
 import { EditWindowOverError, FutureDateError, NotSchoolDayError, TermLockedError } from '../../errors/catalogue.ts';
-import type { LeavePart, SchoolDay } from '../school/school.ts';
+import { covers, type Enrolment, type LeavePart, type SchoolDay } from '../school/school.ts';
 import type { AttendanceStatus } from './attendance.entity.ts';
 
 export interface DayFacts {
@@ -35,6 +35,22 @@ export const prefillOf = (part: LeavePart): AttendanceStatus => (part === 'full'
 /** AT5: who is away on an approved leave is excused, not absent; present and late stand. */
 export const statusUnderLeave = (status: AttendanceStatus, leave: LeavePart | undefined): AttendanceStatus =>
   status === 'absent' && leave === 'full' ? 'excused' : status;
+
+/**
+ * A student's marks, one a day: who moves on a day may be in the rolls of both classes. The mark of the class that the student is
+ * in on that day counts (A7).
+ */
+export function oneADay<T extends { classId: string; onDate: string }>(
+  marks: readonly T[],
+  stays: readonly Enrolment[],
+): T[] {
+  const ofDay = new Map<string, T>();
+  for (const mark of marks) {
+    const isOwn = stays.some((stay) => stay.classId === mark.classId && covers(stay, mark.onDate));
+    if (isOwn || !ofDay.has(mark.onDate)) ofDay.set(mark.onDate, mark);
+  }
+  return [...ofDay.values()];
+}
 
 export interface Counts {
   present: number;

@@ -48,7 +48,7 @@ export class AttendanceStore {
     const result = await this.#knex.raw(
       `SELECT e.student_id FROM attendance_entries e JOIN attendance_sheets s ON s.id = e.sheet_id
        WHERE e.on_date BETWEEN ? AND ? AND s.period_no = 0 AND s.status <> 'void'
-       GROUP BY e.student_id HAVING count(*) >= ? AND count(*) FILTER (WHERE e.status = 'absent') = 0`,
+       GROUP BY e.student_id HAVING count(DISTINCT e.on_date) >= ? AND count(*) FILTER (WHERE e.status = 'absent') = 0`,
       [from, to, leastDays],
     );
     return result.rows.map(({ student_id }: { student_id: string }) => student_id);

@@ -16,21 +16,21 @@ export interface AttendanceChanged {
   changed: { student: string; old: AttendanceStatus | null; new: AttendanceStatus }[];
 }
 
-/** What a save says happened: nothing when no student's status changed. */
+/** What a save says happened: nothing when the sheet was taken before and no student's status has changed. */
 export function savedEvents(
   caller: Caller,
   { classId, on, period }: { classId: string; on: string; period: number },
   fields: readonly AttendanceEntry[],
-  before: ReadonlyMap<string, Pick<AttendanceEntry, 'status'>>,
+  { head, entries }: { head?: unknown; entries: ReadonlyMap<string, Pick<AttendanceEntry, 'status'>> },
 ): DomainEvent[] {
   const changed = fields
     .map(({ student_id, status }) => ({
       student: student_id,
-      old: before.get(student_id)?.status ?? null,
+      old: entries.get(student_id)?.status ?? null,
       new: status,
     }))
     .filter(({ old, new: status }) => old !== status);
-  if (changed.length === 0) return [];
+  if (changed.length === 0 && head !== undefined) return [];
   const payload: AttendanceChanged = { class_id: classId, date: on, period, changed };
   const aggregateId = `${classId}:${on}:${period}`;
   return [stampEvent(caller, { name: 'attendance.saved', aggregateId, payload: { ...payload } })];

@@ -85,6 +85,7 @@ export class SheetService {
   async get(caller: Pick<Reading, 'reach'>, classId: string, on: string, period: number): Promise<SheetView> {
     const { reader, school } = this.#deps;
     const reach = await caller.reach();
+    await school.requireClass(classId);
     const [found, roster, leaves] = await Promise.all([
       reader.getSheet('attendance', sheetKey(classId, on, period), reach),
       school.roster(classId, on),
@@ -145,7 +146,7 @@ export class SheetService {
       writer.putSheet('attendance', key, head as unknown as Document, fields as unknown as Document[], {
         base: before.version,
         ...(ifMatch === undefined ? {} : { ifMatch }),
-        events: savedEvents(caller, input, fields, before.entries),
+        events: savedEvents(caller, input, fields, before),
       }),
       activity.record(caller, {
         service: 'attendance',

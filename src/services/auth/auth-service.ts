@@ -80,7 +80,7 @@ export class AuthService {
     });
     const lockedMs = row?.lockedUntil ? Date.parse(row.lockedUntil) - now.getTime() : 0;
     if (lockedMs > 0) throw lockedFor(Math.ceil(lockedMs / 1000));
-    if (!(await isPassword(row?.passwordHash, password)) || !row) {
+    if (!(await isPassword(row?.passwordHash, password)) || !row?.passwordHash) {
       // Not awaited: an unknown login has no row to note it in, and must not be told by its time.
       if (row) void this.#noteFailure(row.id, attempts, now);
       throw new BadCredentialsError();
@@ -88,14 +88,17 @@ export class AuthService {
     await this.#guard.succeed(login);
     if (row.status !== 'active') throw new SuspendedError();
     const sid = newId();
-    await this.#store.addSession({
+    const isOpen = await this.#store.addSession({
       sid,
       userId: row.id,
+      passwordHash: row.passwordHash,
       ip: ip || NO_ADDRESS,
       userAgent,
       expiresAt: expiryOf(now),
       now,
     });
+    // Right a moment ago: what ended the other logins must end this one, too (A4).
+    if (!isOpen) throw new BadCredentialsError();
     const session = await this.#sessions.open(sid, row.id);
     return {
       ...(await this.#pairOf(sid, FIRST_GENERATION, session, now)),

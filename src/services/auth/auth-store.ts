@@ -43,30 +43,40 @@ export class AuthStore {
     return result.rows[0];
   }
 
-  /** Opens a session and notes the login, in one statement. */
+  /**
+   * Opens a session and notes the login, in one statement. It waits for whoever is changing the account.
+   *
+   * @param session with the hash of the password that was right
+   * @returns whether it did: not when another password, or a suspension, came in between
+   */
   async addSession(session: {
     sid: string;
     userId: string;
+    passwordHash: string;
     ip: string;
     userAgent: string;
     expiresAt: Date;
     now: Date;
-  }): Promise<void> {
-    await this.#knex.raw(
-      `WITH login AS (UPDATE users SET last_login_at = :now, failed_logins = 0, locked_until_at = NULL WHERE id = :userId)
+  }): Promise<boolean> {
+    const result = await this.#knex.raw(
+      `WITH login AS (UPDATE users SET last_login_at = :now, failed_logins = 0, locked_until_at = NULL
+         WHERE id = :userId AND status = 'active' AND password_hash = :passwordHash RETURNING id)
        INSERT INTO user_sessions (id, user_id, generation, rotated_at, ip, user_agent, expires_at, created_at, updated_at)
-       VALUES (:sid, :userId, ${FIRST_GENERATION}, :now, :ip, :userAgent, :expiresAt, :now, :now)`,
+       SELECT :sid, id, ${FIRST_GENERATION}, :now, :ip, :userAgent, :expiresAt, :now, :now FROM login`,
       session,
     );
+    return result.rowCount > 0;
   }
 
-  /** Notes a failed login for those who look after accounts; the lock itself is counted in Redis. */
+  /**
+   * Notes a failed login for those who look after accounts; the lock itself is counted in Redis. Notes of the same moment come in
+   * any order: none takes the lock of another away.
+   */
   async noteFailure(userId: string, failures: number, lockedUntil: Date | null): Promise<void> {
-    await this.#knex.raw('UPDATE users SET failed_logins = ?, locked_until_at = ? WHERE id = ?', [
-      failures,
-      lockedUntil,
-      userId,
-    ]);
+    await this.#knex.raw(
+      'UPDATE users SET failed_logins = ?, locked_until_at = coalesce(?, locked_until_at) WHERE id = ?',
+      [failures, lockedUntil, userId],
+    );
   }
 
   async findCredentials(userId: string): Promise<Pick<LoginRow, 'login' | 'passwordHash'>> {
@@ -176,7 +186,7 @@ export class AuthStore {
         { userId, on },
       ),
       this.#knex.raw(
-        `SELECT p.id AS "studentId", p.full_name AS name, c.id AS "classId", c.name AS "className", sg.can_pay AS "canPay"
+        `SELECT p.id AS "studentId", p.full_name AS name, CASE WHEN p.status <> 'active' THEN p.left_on END AS "leftOn", c.id AS "classId", c.name AS "className", sg.can_pay AS "canPay"
          FROM guardians g JOIN student_guardians sg ON sg.guardian_id = g.id AND sg.can_view AND NOT sg.is_blocked
          JOIN students p ON p.id = sg.student_id
          LEFT JOIN enrollments e ON e.student_id = p.id AND e.starts_on <= :on AND (e.ends_on IS NULL OR e.ends_on >= :on)

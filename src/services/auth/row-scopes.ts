@@ -1,4 +1,4 @@
-import type { ScopeCode, Scopes } from '../../lib/actor.ts';
+import { type ScopeCode, type Scopes, takenOverOn } from '../../lib/actor.ts';
 import {
   EVERYTHING,
   NAMED_ROWS,
@@ -33,19 +33,28 @@ export function createRowScopes({
     for (const name of NAMED_ROWS) rows[name] = new Set();
     const scopes = await actor.scopes();
     addOwn(rows, scope, actor.userId, scopes);
-    if (scopes.substitutions && scopes.substitutions.length > 0) await addCovered(rows, scope, scopes.substitutions);
+    if (scope.includes('C')) await addChildren(rows, scopes.children);
+    await addCovered(rows, scope, scopes);
     for (const source of sources) if (scope.includes(source.scope)) add(rows, await source.load(actor));
     return joined(rows);
+  }
+
+  /** Parents keep a student who has left in its money matters and report cards only. */
+  async function addChildren(rows: Rows, children: Scopes['children']): Promise<void> {
+    for (const child of children) {
+      const hasLeft = child.leftOn != null && child.leftOn < (await school.today());
+      rows[hasLeft ? 'formerChildren' : 'children'].add(child.studentId);
+      if (child.class && !hasLeft) rows.followedClasses.add(child.class.id);
+    }
   }
 
   /** A substitute holds T and H of the class on its day. */
   async function addCovered(
     { homerooms, taught, taughtClasses }: Rows,
     scope: readonly ScopeCode[],
-    substitutions: NonNullable<Scopes['substitutions']>,
+    scopes: Scopes,
   ): Promise<void> {
-    const today = await school.today();
-    const covered = new Set(substitutions.filter(({ onDate }) => onDate === today).map(({ classId }) => classId));
+    const covered = new Set(takenOverOn(scopes, await school.today()).map(({ id }) => id));
     if (scope.includes('H')) for (const id of covered) homerooms.add(id);
     if (!scope.includes('T') || covered.size === 0) return;
     for (const id of covered) taughtClasses.add(id);
@@ -93,12 +102,6 @@ function addOwn(rows: Rows, scope: readonly ScopeCode[], userId: string, scopes:
     rows.users.add(userId);
     if (scopes.studentId) rows.ownStudents.add(scopes.studentId);
     if (scopes.ownClass) rows.followedClasses.add(scopes.ownClass.id);
-  }
-  if (scope.includes('C')) {
-    for (const child of scopes.children) {
-      rows.children.add(child.studentId);
-      if (child.class) rows.followedClasses.add(child.class.id);
-    }
   }
 }
 

@@ -20,6 +20,8 @@ export interface Session {
   epoch: number;
   isActive: boolean;
   expiresAtMs: number;
+  /** School date of the scopes: who is in which class follows the day. Logins kept by an older program do not say. */
+  on?: string;
   scopes: Scopes;
 }
 
@@ -158,11 +160,13 @@ export class Sessions {
   }
 
   async #load(sid: string, userId: string): Promise<Session | null> {
+    const on = await this.#schoolDate();
     const { value } = await this.#cache.get<Session | null>({
       name: sessionKey(sid),
       group: userGroup(userId),
       ttlSeconds: SESSION_SECONDS,
       staleSeconds: STALE_SECONDS,
+      isCurrent: (session) => session?.on === undefined || session.on === on,
       load: async () => {
         const row = await this.#store.findSession(sid);
         if (!row) return null;
@@ -174,7 +178,8 @@ export class Sessions {
           epoch: row.epoch,
           isActive: row.status === 'active' && row.revokedAt === null,
           expiresAtMs: Date.parse(row.expiresAt),
-          scopes: await this.#store.findScopes(row.userId, await this.#schoolDate()),
+          on,
+          scopes: await this.#store.findScopes(row.userId, on),
         };
       },
     });

@@ -6,7 +6,7 @@ import { eventChanged } from './calendar.events.ts';
 import type { WholeEvent } from './calendar-event.ts';
 import type { CalendarStore } from './calendar-store.ts';
 import type { MonthCache } from './month-cache.ts';
-import { datesOf, monthsOf, occurrencesOf, ruleStartsOf } from './occurrences.ts';
+import { datesOf, datesWithin, monthsOf, occurrencesOf, ruleStartsOf } from './occurrences.ts';
 import { hasEnd } from './recurrence.ts';
 import { type DayEffects, NO_EFFECTS, type SchoolDayKeeper } from './school-day-keeper.ts';
 
@@ -100,13 +100,11 @@ export class CalendarChanges {
     const isClosed = new Set(closed);
     const exams = await this.#deps.store.published(knex, { kind: 'exam' }, wide);
     return exams.flatMap(({ event, exceptions }) =>
-      occurrencesOf(event, exceptions, { span: wide }).flatMap((occurrence): Warning[] => {
-        const on = event.is_all_day
-          ? occurrence.start_local.slice(0, 10)
-          : schoolDateOf(new Date(occurrence.starts_at), timezone);
-        if (!isClosed.has(on)) return [];
-        return [{ code: 'EXAM_ON_CLOSED_DAY', detail: occurrence.title, event_id: event.id, on }];
-      }),
+      occurrencesOf(event, exceptions, { span: wide }).flatMap((occurrence): Warning[] =>
+        datesWithin(occurrence, event.is_all_day ? event.tz : timezone)
+          .filter((date) => isClosed.has(date))
+          .map((on) => ({ code: 'EXAM_ON_CLOSED_DAY', detail: occurrence.title, event_id: event.id, on })),
+      ),
     );
   }
 

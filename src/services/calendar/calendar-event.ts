@@ -74,17 +74,25 @@ export const localMinute = Joi.string()
   )
   .meta({ jsonSchema: { pattern: LOCAL.source } });
 
+/** A zone's name in its own letters; one that the runtime knows by an older name, as Asia/Kolkata, stays as it is. */
+function zoneNameOf(value: string): string | undefined {
+  // The runtime takes offsets, too; nobody can say when their clocks change.
+  if (!/^[A-Za-z]/.test(value)) return undefined;
+  try {
+    const { timeZone: known } = new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions();
+    return known.toLowerCase() === value.toLowerCase() ? known : value;
+  } catch {
+    return undefined;
+  }
+}
+
 const timeZone = Joi.string()
   .max(LIMITS.events.tz)
-  .pattern(/^[A-Za-z]/, 'name of a time zone')
   .custom((value: string, helpers) => {
-    try {
-      return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone;
-    } catch {
-      return helpers.message({ custom: 'must be a time zone such as Asia/Kolkata' });
-    }
+    const name = zoneNameOf(value);
+    return name ?? helpers.message({ custom: 'must be a time zone such as Asia/Kolkata' });
   })
-  .meta({ jsonSchema: { description: 'Name of a time zone, such as Asia/Kolkata' } });
+  .meta({ jsonSchema: { description: 'Name of a time zone, such as Asia/Kolkata', pattern: '^[A-Za-z]' } });
 
 /** Fields of an event; which of them must be there is the caller's to say. */
 export const eventFields = {

@@ -62,13 +62,16 @@ export class CalendarReader {
   /** The next occurrences that somebody sees, of those that are not over, in this month and the two after it. */
   async next(viewer: Viewer, now: Date, count: number): Promise<ShownOccurrence[]> {
     const timezone = await this.#school.timezone();
-    const from = now.toISOString();
     let month = schoolDateOf(now, timezone).slice(0, 7);
+    let span = { ...spanOfMonth(month, timezone), from: now.toISOString() };
+    const next: ShownOccurrence[] = [];
     for (let ahead = 0; ; ahead++) {
-      const shown = await this.#shownTo(viewer, { from, to: spanOfMonth(month, timezone).to });
-      const next = shown.filter(({ event }) => event.status === 'published').slice(0, count);
-      if (next.length === count || ahead === MONTHS_AHEAD) return next;
+      const shown = (await this.#shownTo(viewer, span)).filter(({ event }) => event.status === 'published');
+      // Of later months those that begin there: what goes on into them was found before.
+      next.push(...(ahead === 0 ? shown : shown.filter(({ starts_at }) => starts_at >= span.from)));
+      if (next.length >= count || ahead === MONTHS_AHEAD) return next.slice(0, count);
       month = nextMonth(month);
+      span = spanOfMonth(month, timezone);
     }
   }
 
@@ -98,9 +101,9 @@ export class CalendarReader {
 
 const positionOf = ({ starts_at, title, occurrence_local }: ShownOccurrence): string =>
   `${starts_at} ${occurrence_local} ${title}`;
-/** C6: by start, then title; the rest makes the order whole. */
+/** C6: by start, then title, whose end comes before all that a title may go on with; the rest makes the order whole. */
 const keyOf = (startsAt: string, title: string, id: string, local: string): string =>
-  `${startsAt} ${title} ${id} ${local}`;
+  `${startsAt} ${title}\0${id} ${local}`;
 const orderOf = ({ starts_at, title, event, occurrence_local }: ShownOccurrence): string =>
   keyOf(starts_at, title, event.id, occurrence_local);
 

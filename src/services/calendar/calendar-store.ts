@@ -70,9 +70,11 @@ export class CalendarStore {
 
   /** @param knex of a change, which locks the event until it is committed */
   async find(id: string, knex?: Knex.Transaction): Promise<StoredEvent | undefined> {
-    const lock = knex ? 'FOR UPDATE OF e' : '';
+    // By a statement of its own: one that waits for the lock goes on with the event's new row, but reads all that hangs on it
+    // as it was before the wait.
+    await knex?.raw('SELECT 1 FROM events WHERE id = ? FOR UPDATE', [id]);
     const result = await (knex ?? this.#knex).raw(
-      `SELECT ${EVENT_COLUMNS}, ${PARTS} FROM events e WHERE e.id = ? AND e.deleted_at IS NULL ${lock}`,
+      `SELECT ${EVENT_COLUMNS}, ${PARTS} FROM events e WHERE e.id = ? AND e.deleted_at IS NULL`,
       [id],
     );
     return result.rows[0] ? wholeOf(result.rows[0]) : undefined;

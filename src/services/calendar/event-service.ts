@@ -7,6 +7,7 @@ import type { Audience, EventException, EventInput, WholeEvent } from './calenda
 import type { CalendarStore, StoredEvent } from './calendar-store.ts';
 import type { RsvpService } from './rsvp-service.ts';
 import {
+  changedEvent,
   columnsOf,
   type EventChanges,
   fitting,
@@ -150,7 +151,7 @@ export class EventService {
     { audiences = old.audiences, ...changes }: EventChanges,
   ): Promise<Outcome> {
     if (old.event.status === 'cancelled') throw new BadStateError('a cancelled event stays as it is');
-    const event = soundEvent({ ...old.event, ...changes }, audiences);
+    const event = changedEvent(old.event, changes, audiences);
     await this.#requireAudiences(viewer, event, audiences);
     const { kept, dropped } = fitting(event, old.exceptions);
     const written = await this.#write(caller, change, old, columnsOf(event, kept), kept, audiences);
@@ -180,7 +181,7 @@ export class EventService {
     { audiences = old.audiences, ...changes }: EventChanges,
   ): Promise<Outcome> {
     if (old.event.status === 'cancelled') throw new BadStateError('a cancelled event stays as it is');
-    const next = soundEvent({ ...old.event, ...rest, ...changes }, audiences);
+    const next = changedEvent({ ...old.event, ...rest }, changes, audiences);
     await this.#requireAudiences(viewer, next, audiences);
     const { kept: fits, dropped } = fitting(next, moved);
     const before = await this.#write(caller, change, old, columnsOf(ended, kept), kept);

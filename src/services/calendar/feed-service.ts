@@ -82,7 +82,8 @@ export class FeedService {
     const shown = events.filter((event) => event.event.status === 'published' && sees(event, viewer));
     const [first = today] = shown.map(({ event }) => event.start_local.slice(0, 10)).sort();
     const dates = await store.closedDates(addDays(first, -1), '2200-01-01');
-    return calendarText('School calendar', shown, { timezone, has: (date) => dates.has(date) });
+    const closed = { timezone, has: (date: string) => dates.has(date) };
+    return calendarText('School calendar', shown, { closed, to: span.to });
   }
 
   async #rolesOf(userId: string, epoch: number): Promise<Role[]> {

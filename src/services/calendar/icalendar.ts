@@ -12,8 +12,13 @@ const DAY_MS = 86_400_000;
  * those that differ as components of their own; times stand on the wall clock of their zone.
  *
  * @param closed days that series with `is_skip_closed` leave out
+ * @param to the changes of clocks are told up to then: those of a series of centuries are many, and nobody knows them
  */
-export function calendarText(name: string, events: readonly StoredEvent[], closed: ClosedDays): string {
+export function calendarText(
+  name: string,
+  events: readonly StoredEvent[],
+  { closed, to }: { closed: ClosedDays; to: string },
+): string {
   const components = events.flatMap((event) => eventComponents(event, closed));
   const lines = [
     'BEGIN:VCALENDAR',
@@ -22,14 +27,14 @@ export function calendarText(name: string, events: readonly StoredEvent[], close
     'CALSCALE:GREGORIAN',
     'METHOD:PUBLISH',
     `X-WR-CALNAME:${escapeText(name)}`,
-    ...zonesOf(events),
+    ...zonesOf(events, Date.parse(to)),
     ...components,
     'END:VCALENDAR',
   ];
   return lines.map((line) => `${fold(line)}\r\n`).join('');
 }
 
-function zonesOf(events: readonly StoredEvent[]): string[] {
+function zonesOf(events: readonly StoredEvent[], toMs: number): string[] {
   const zones = Map.groupBy(
     events.filter(({ event }) => !event.is_all_day && event.tz !== 'UTC'),
     ({ event }) => event.tz,
@@ -40,7 +45,7 @@ function zonesOf(events: readonly StoredEvent[]): string[] {
       ...exceptions.flatMap(({ new_start_local }) => new_start_local ?? []),
     ]);
     const times = starts.map((local) => Date.parse(`${local}:00Z`));
-    return timeZoneComponent(tz, Math.min(...times) - 2 * DAY_MS, Math.max(...times) + 2 * DAY_MS);
+    return timeZoneComponent(tz, Math.min(...times) - 2 * DAY_MS, Math.min(toMs, Math.max(...times) + 2 * DAY_MS));
   });
 }
 

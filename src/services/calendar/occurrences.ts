@@ -1,6 +1,6 @@
 import { addDays, instantOf, schoolDateOf } from '../../lib/clock.ts';
 import { type CalendarEvent, DAY_MINUTES, type EventException } from './calendar-event.ts';
-import { hasEnd, startsOf } from './recurrence.ts';
+import { startsOf } from './recurrence.ts';
 
 /** One time that an event takes place. */
 export interface Occurrence {
@@ -104,23 +104,20 @@ function isOn({ start_local, starts_at }: Occurrence, { is_all_day }: Timed, clo
   return closed.has(is_all_day ? start_local.slice(0, 10) : schoolDateOf(new Date(starts_at), closed.timezone));
 }
 
-/** First start and last end, for the database's index; no end for a series that has none. */
+/** First start and last end of all that is shown of an event. */
 export function boundsOf(
   event: Timed,
   exceptions: readonly EventException[],
-): { starts_at: string; last_ends_at: string | null } {
+): Pick<Occurrence, 'starts_at' | 'ends_at'> {
   const all = occurrencesOf(event, exceptions);
   // A series whose occurrences are all cancelled still starts and ends somewhere.
   const times = all.length > 0 ? all : [occurrenceOf(event, event.start_local, undefined)];
-  const isEndless = event.rrule !== null && !hasEnd(event.rrule);
   return {
     starts_at: times.map(({ starts_at }) => starts_at).sort()[0]!,
-    last_ends_at: isEndless
-      ? null
-      : times
-          .map(({ ends_at }) => ends_at)
-          .sort()
-          .at(-1)!,
+    ends_at: times
+      .map(({ ends_at }) => ends_at)
+      .sort()
+      .at(-1)!,
   };
 }
 
@@ -136,6 +133,14 @@ export function datesOf(event: Timed, exceptions: readonly EventException[]): st
     for (let day = 0; day < days; day++) dates.add(addDays(first, day));
   }
   return [...dates];
+}
+
+/** Dates of a zone's calendar that an occurrence touches. */
+export function datesWithin({ starts_at, ends_at }: Occurrence, timezone: string): string[] {
+  const last = schoolDateOf(new Date(Date.parse(ends_at) - 1), timezone);
+  const dates = [schoolDateOf(new Date(starts_at), timezone)];
+  while (dates.at(-1)! < last) dates.push(addDays(dates.at(-1)!, 1));
+  return dates;
 }
 
 /** Months of a zone's calendar that some occurrences touch, `YYYY-MM`. */

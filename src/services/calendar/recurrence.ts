@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { RRuleTemporal } from 'rrule-temporal';
 import { BadRruleError, TooManyError } from '../../errors/catalogue.ts';
-import { instantOf, wallTimeOf } from '../../lib/clock.ts';
+import { addDays, instantOf, wallTimeOf } from '../../lib/clock.ts';
 
 /** C1: a series has so many occurrences at most; one without an end is shown up to there. */
 export const MOST_OCCURRENCES = 730;
@@ -19,11 +19,13 @@ const KNOWN = ['FREQ', 'INTERVAL', 'BYDAY', 'BYMONTHDAY', 'COUNT', 'UNTIL'];
 const FREQUENCIES = ['DAILY', 'WEEKLY', 'MONTHLY', 'YEARLY'];
 const MOST_INTERVAL = 366;
 const WEEKDAY = /^(MO|TU|WE|TH|FR|SA|SU)$/;
-const ORDINAL_WEEKDAY = /^-?[1-5]?(MO|TU|WE|TH|FR|SA|SU)$/;
+const ORDINAL_WEEKDAY = /^(-?[1-5])?(MO|TU|WE|TH|FR|SA|SU)$/;
 const MONTH_DAY = /^-?([1-9]|[12]\d|3[01])$/;
 const UNTIL = /^(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2})(Z?))?$/;
 /** Beyond it no date of the API lies. */
 const LAST_LOCAL = '2199-12-31T23:59';
+/** The last start of a series without an end: what begins then ends before that date, however long it lasts. */
+const LAST_ENDLESS_LOCAL = '2198-12-31T23:59';
 /** Bounds of the library's work: what 730 occurrences of a sensible rule take, and some. */
 const MOST_PERIODS = 8_000;
 const MOST_CANDIDATES = 80_000;
@@ -136,6 +138,22 @@ export function continueRule(rule: string, before: number): string {
   return [...parts].map(([name, value]) => `${name}=${value}`).join(';');
 }
 
+/**
+ * The same rule for a series that now starts at another hour, in another zone or for whole days: its last date stays.
+ *
+ * @param old where the series started
+ */
+export function moveRule(rule: string, old: SeriesStart): string {
+  const parts = parse(rule);
+  const until = parts.get('UNTIL');
+  if (until === undefined) return rule;
+  const [date = '', time = ''] = untilLocalOf(until, old).split('T');
+  // On a date before whose hour the rule ends there is no occurrence.
+  const last = time < old.startLocal.slice(11) ? addDays(date, -1) : date;
+  parts.set('UNTIL', last.replaceAll('-', ''));
+  return [...parts].map((part) => part.join('=')).join(';');
+}
+
 /** A series' starts follow from its rule alone, and every month's loader asks for them again. */
 const known = new LRUCache<string, readonly string[]>({ max: 2_000 });
 
@@ -158,10 +176,11 @@ export function startsOf(rule: string | null, start: SeriesStart): readonly stri
 function expand(rule: string, start: SeriesStart, most: number): string[] {
   const parts = parse(rule);
   const until = parts.get('UNTIL');
-  // A rule without an end must not look for one in all eternity.
-  parts.set('UNTIL', `${compact(until === undefined ? LAST_LOCAL : untilLocalOf(until, start))}Z`);
   const count = parts.get('COUNT');
   parts.delete('COUNT');
+  // A rule without an end must not look for one in all eternity.
+  const latest = count === undefined ? LAST_ENDLESS_LOCAL : LAST_LOCAL;
+  parts.set('UNTIL', `${compact(until === undefined ? latest : untilLocalOf(until, start))}Z`);
   const wanted = Math.min(Number(count ?? most), most);
   const starts: string[] = [];
   try {

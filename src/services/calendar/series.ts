@@ -10,12 +10,17 @@ import {
 } from './calendar-event.ts';
 import type { EventColumns } from './calendar-store.ts';
 import { boundsOf, ruleStartsOf, seriesStartOf } from './occurrences.ts';
-import { continueRule, endRuleAt, normalizeRule } from './recurrence.ts';
+import { continueRule, endRuleAt, hasEnd, moveRule, normalizeRule } from './recurrence.ts';
 
 export type EventChanges = Partial<EventInput> & { audiences?: Audience[] };
 
 /** What may differ for one occurrence (C3). */
 const OWN_FIELDS = ['start_local', 'duration_min', 'title'];
+/** Instants of the API. */
+const FIRST_INSTANT = '1900-01-01T00:00:00.000Z';
+const LAST_INSTANT = '2199-12-31T23:59:59.999Z';
+/** What the end of a rule was written for. */
+const MOVING_FIELDS = ['start_local', 'is_all_day', 'tz'] as const;
 
 /**
  * Checks an event as a whole and writes its rule in one form.
@@ -28,7 +33,28 @@ export function soundEvent<T extends EventInput>(event: T, audiences: readonly A
   return { ...event, rrule: event.rrule === null ? null : normalizeRule(event.rrule, seriesStartOf(event)) };
 }
 
-/** Columns of an event whose dates follow from its fields and exceptions. */
+/**
+ * An event with changes of some of its fields, checked as a whole.
+ *
+ * @throws as `soundEvent` does
+ */
+export function changedEvent(
+  old: CalendarEvent,
+  changes: Partial<EventInput>,
+  audiences: readonly Audience[],
+): CalendarEvent {
+  const event = { ...old, ...changes };
+  const isMoved = MOVING_FIELDS.some((name) => event[name] !== old[name]);
+  if (isMoved && old.rrule !== null && changes.rrule === undefined)
+    event.rrule = moveRule(old.rrule, seriesStartOf(old));
+  return soundEvent(event, audiences);
+}
+
+/**
+ * Columns of an event whose dates follow from its fields and exceptions.
+ *
+ * @throws UnprocessableError when some of it lies beyond the instants that the API can tell
+ */
 export function columnsOf(
   {
     title,
@@ -48,7 +74,13 @@ export function columnsOf(
   const { is_school_closed, is_skip_closed, location, status, split_from_id = null } = rest;
   const fields = { title, description, kind, is_all_day, start_local, duration_min, tz, rrule };
   const more = { is_school_closed, is_skip_closed, location, status, split_from_id };
-  return { ...fields, ...more, ...boundsOf({ ...fields, is_skip_closed }, exceptions) };
+  const { starts_at, ends_at } = boundsOf({ ...fields, is_skip_closed }, exceptions);
+  if (starts_at < FIRST_INSTANT || ends_at > LAST_INSTANT) {
+    const detail = 'must leave the event between 1900 and 2199 (UTC), from its first start to its last end';
+    throw new UnprocessableError({ errors: [{ pointer: '/start_local', detail }] });
+  }
+  const isEndless = rrule !== null && !hasEnd(rrule);
+  return { ...fields, ...more, starts_at, last_ends_at: isEndless ? null : ends_at };
 }
 
 /** C3: exceptions whose occurrence the event still has, and those that no longer fit. */

@@ -14,29 +14,26 @@ interface Transition {
 
 /**
  * The VTIMEZONE of a zone for a stretch of time (RFC 5545 §3.6.5): its changes are listed one by one as the runtime's own
- * zone data has them, so that every reader makes the instants of them that this program does.
+ * zone data has them, so that every reader makes the instants of them that this program does. Each is a component of its
+ * own: of several dates in one RDATE widespread readers (ical.js, libical) take the first, and not that of DTSTART.
  *
  * @returns lines without their ends
  */
 export function timeZoneComponent(tz: string, fromMs: number, toMs: number): string[] {
   const transitions = transitionsOf(tz, fromMs, toMs);
   const first = transitions[0]?.from ?? offsetAt(fromMs, tz);
-  const lines = ['BEGIN:VTIMEZONE', `TZID:${tz}`, ...observance('STANDARD', first, first, ['19700101T000000'])];
-  const kinds = Map.groupBy(transitions, ({ from, to }) => `${from} ${to}`);
-  for (const group of kinds.values()) {
-    const { from, to } = group[0]!;
-    const starts = group.map(({ atMs }) => compact(new Date(atMs + from * MINUTE_MS)));
-    lines.push(...observance(to > from ? 'DAYLIGHT' : 'STANDARD', from, to, starts));
+  const lines = ['BEGIN:VTIMEZONE', `TZID:${tz}`, ...observance('STANDARD', first, first, '19700101T000000')];
+  for (const { atMs, from, to } of transitions) {
+    const start = compact(new Date(atMs + from * MINUTE_MS));
+    lines.push(...observance(to > from ? 'DAYLIGHT' : 'STANDARD', from, to, start));
   }
   return [...lines, 'END:VTIMEZONE'];
 }
 
-function observance(kind: 'STANDARD' | 'DAYLIGHT', from: number, to: number, starts: string[]): string[] {
-  const [first, ...others] = starts;
+function observance(kind: 'STANDARD' | 'DAYLIGHT', from: number, to: number, start: string): string[] {
   return [
     `BEGIN:${kind}`,
-    `DTSTART:${first}`,
-    ...(others.length > 0 ? [`RDATE:${others.join(',')}`] : []),
+    `DTSTART:${start}`,
     `TZOFFSETFROM:${offsetText(from)}`,
     `TZOFFSETTO:${offsetText(to)}`,
     `END:${kind}`,

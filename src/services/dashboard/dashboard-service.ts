@@ -1,5 +1,6 @@
 import type { Cache } from '../../cache/cache.ts';
 import { NotFoundError } from '../../errors/catalogue.ts';
+import { takenOverOn } from '../../lib/actor.ts';
 import type {
   AnyCard,
   CardContent,
@@ -12,6 +13,7 @@ import type {
 } from '../../lib/cards.ts';
 import type { DomainEvent, EventConsumer, EventName } from '../../lib/events.ts';
 import type { Log } from '../../lib/log.ts';
+import { inReach } from '../../lib/reach.ts';
 import type { Reading } from '../../lib/route.ts';
 import type { School } from '../school/school.ts';
 import type { Touches } from './touches.ts';
@@ -34,6 +36,8 @@ export interface ChildCards extends CardAnswer {
 
 /** DOMAIN §7 `dashboard:*`; decision 0021 says why some are kept longer. */
 const DASHBOARD_SECONDS = 60;
+/** What an admin repairs or gives up may be shown on any dashboard. */
+const OF_ALL = ['platform.flush.repaired', 'platform.flush.discarded'] as const;
 /** A card that takes longer is left out, so that a slow source slows nobody else down. */
 const CARD_MS = 1_500;
 
@@ -76,6 +80,7 @@ export class DashboardService {
       teacher: cardsOf('teacher', cards),
       admin: cardsOf('admin', cards),
     };
+    for (const name of OF_ALL) this.#touchesOf.set(name, [() => ['everybody']]);
     for (const card of deps.cards) {
       if (isLive(card)) continue;
       const { touches = {} } = card;
@@ -96,14 +101,15 @@ export class DashboardService {
   async student(caller: Caller, asked: string | undefined): Promise<CardAnswer & { student_id: string }> {
     const [studentId] = asked ? [asked] : (await caller.reach()).ownStudents;
     if (!studentId) throw new NotFoundError();
+    await this.#deps.school.requireStudent(studentId);
     return { student_id: studentId, ...(await this.cardsOfStudent(studentId, caller.now, caller.actor.userId)) };
   }
 
   /** The cards of each child. */
-  async parent(caller: Pick<Caller, 'actor' | 'now'>): Promise<ChildCards[]> {
-    const { children } = await caller.actor.scopes();
+  async parent(caller: Caller): Promise<ChildCards[]> {
+    const [{ children }, reach] = await Promise.all([caller.actor.scopes(), caller.reach()]);
     return Promise.all(
-      children.map(async ({ studentId, name }) => ({
+      inReach(reach, 'children', children, ({ studentId }) => studentId).map(async ({ studentId, name }) => ({
         student_id: studentId,
         name,
         ...(await this.cardsOfStudent(studentId, caller.now, caller.actor.userId)),
@@ -112,12 +118,11 @@ export class DashboardService {
   }
 
   async teacher({ actor, now }: Pick<Caller, 'actor' | 'now'>): Promise<CardAnswer> {
-    const { staffId, teaches, homerooms: own, substitutions = [] } = await actor.scopes();
+    const scopes = await actor.scopes();
+    const { staffId, teaches, homerooms: own } = scopes;
     if (!staffId) throw new NotFoundError();
     const today = await this.#deps.school.dateAt(now);
-    const covered = substitutions
-      .filter(({ onDate, classId }) => onDate === today && !own.some(({ id }) => id === classId))
-      .map(({ classId, className }) => ({ id: classId, name: className }));
+    const covered = takenOverOn(scopes, today).filter(({ id }) => !own.some((homeroom) => homeroom.id === id));
     const homerooms = [...own, ...covered];
     const touches: Touch[] = [`staff:${staffId}`, ...homerooms.map(({ id }) => `class:${id}` as const)];
     const context = { now, today, staffId, userId: actor.userId, teaches, homerooms };

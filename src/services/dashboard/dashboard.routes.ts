@@ -73,7 +73,6 @@ export const createDashboardRoutes = ({
       summary: "The student's cards of each child",
       mode: 'R',
       access: { ...read, roles: ['parent'] },
-      within: 'self',
       response: view({
         children: Joi.array().items(view({ student_id: uuid, name: Joi.string(), cards: cardsOf('student') })),
       }),
@@ -130,6 +129,7 @@ export const createDashboardRoutes = ({
         const { params, query, now } = context;
         const reach = await context.reach();
         if (!(await school.settings()).leaderboard_enabled) throw new LeaderboardOffError();
+        await school.requireClass(params.id);
         const today = await school.dateAt(now);
         const ranked = await leaderboards.of(params.id, query.period, today);
         const isLed = reaches(reach, 'ledClasses', params.id);

@@ -9,8 +9,15 @@ export const PERIODS = ['month', 'term', 'year'] as const;
 export type PeriodName = (typeof PERIODS)[number];
 
 interface NamedPeriod extends Period {
-  /** In the key: one set for each month, term and year. */
+  /** In the key, the month or both ends: a term or year whose dates change has another set. */
   key: string;
+}
+
+/** What is known of a class's sets. */
+interface State {
+  generation: string;
+  /** What the period's set is right for; null when there is none. */
+  made: string | null;
 }
 
 /** DOMAIN §7: a set goes a week after its period. */
@@ -27,14 +34,14 @@ interface Ranking {
 }
 
 /**
- * KEYS: state, set. ARGV: generation it was read under, period, seconds to live, then score and member in turn.
+ * KEYS: state, set. ARGV: generation it was read under, period, seconds to live, school date, then score and member in turn.
  * Replaces the set unless something changed meanwhile.
  */
 const STORE = `if (redis.call('hget', KEYS[1], 'generation') or '0') ~= ARGV[1] then return 0 end
 redis.call('del', KEYS[2])
-for i = 4, #ARGV, 2 do redis.call('zadd', KEYS[2], ARGV[i], ARGV[i + 1]) end
+for i = 5, #ARGV, 2 do redis.call('zadd', KEYS[2], ARGV[i], ARGV[i + 1]) end
 redis.call('expire', KEYS[2], ARGV[3])
-redis.call('hset', KEYS[1], ARGV[2], ARGV[1])
+redis.call('hset', KEYS[1], ARGV[2], ARGV[1] .. ' ' .. ARGV[4])
 return 1`;
 
 /**
@@ -42,16 +49,17 @@ return 1`;
  * is left to be made anew.
  */
 const ADJUST = `if redis.call('hget', KEYS[1], 'generation') ~= ARGV[1] then return 0 end
-if redis.call('hget', KEYS[1], ARGV[2]) ~= tostring(tonumber(ARGV[1]) - 1) then return 0 end
-for i = 4, #ARGV, 2 do redis.call('zadd', KEYS[2], 'XX', ARGV[i], ARGV[i + 1]) end
-redis.call('hset', KEYS[1], ARGV[2], ARGV[1])
+if redis.call('hget', KEYS[1], ARGV[2]) ~= (tonumber(ARGV[1]) - 1) .. ' ' .. ARGV[4] then return 0 end
+for i = 5, #ARGV, 2 do redis.call('zadd', KEYS[2], 'XX', ARGV[i], ARGV[i + 1]) end
+redis.call('hset', KEYS[1], ARGV[2], ARGV[1] .. ' ' .. ARGV[4])
 return 1`;
 
 /**
  * Points of a class as sorted sets, kept at write time and made from the database when they are not there.
  *
- * A set is right for one generation of its class; a change raises the generation after its commit, reads the sums of the
- * students it touched and adjusts the sets that were right until then. A reader serves a set of the present generation only.
+ * A set is right for one generation of its class and one school date, since whoever joins or leaves does so on a date that may be
+ * to come. A change raises the generation after its commit, reads the sums of the students it touched and adjusts the sets that
+ * were right until then. A reader serves a set of the present generation and date only.
  * So a writer that dies between commit and adjustment, and a rebuild that crosses a change, cost one rebuild and nothing else.
  */
 export class Leaderboards {
@@ -131,10 +139,7 @@ export class Leaderboards {
   }
 
   /** The class's generation, and the one that the period's set is right for; undefined when Redis is away. */
-  async #stateOf(
-    classId: string,
-    { key }: NamedPeriod,
-  ): Promise<{ generation: string; made: string | null } | undefined> {
+  async #stateOf(classId: string, { key }: NamedPeriod): Promise<State | undefined> {
     try {
       const [generation, made] = await this.#redis.hmget(this.#keys.leaderboard(classId, 'state'), 'generation', key);
       return { generation: generation ?? '0', made: made ?? null };
@@ -148,9 +153,9 @@ export class Leaderboards {
     classId: string,
     period: NamedPeriod,
     today: string,
-    state: { generation: string; made: string | null } | undefined,
+    state: State | undefined,
   ): Promise<{ points: { studentId: string; points: number }[]; isKept: boolean }> {
-    if (state && state.made === state.generation) {
+    if (state && state.made === `${state.generation} ${today}`) {
       const set = this.#keys.leaderboard(classId, period.key);
       const flat = await this.#redis.zrange(set, '0', '-1', 'WITHSCORES').catch((): string[] => []);
       if (flat.length > 0) {
@@ -183,6 +188,7 @@ export class Leaderboards {
       generation,
       period.key,
       lifeSeconds,
+      today,
       ...totals.flatMap(({ studentId, points }) => [points, studentId]),
     );
   }
@@ -195,6 +201,6 @@ export class Leaderboards {
     const spans = name === 'term' ? await this.#school.terms() : await this.#school.academicYears();
     const span = spans.find(({ startsOn, endsOn }) => startsOn <= today && today <= endsOn);
     // Between two terms there is the month.
-    return span ? { key: `${name}-${span.id}`, from: span.startsOn, to: span.endsOn } : ofMonth;
+    return span ? { key: `${span.startsOn}~${span.endsOn}`, from: span.startsOn, to: span.endsOn } : ofMonth;
   }
 }

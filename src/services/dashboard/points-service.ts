@@ -1,16 +1,21 @@
 import { NotFoundError, PointsLimitError } from '../../errors/catalogue.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { addDays, type Clock } from '../../lib/clock.ts';
 import type { DomainEvent, EventConsumer } from '../../lib/events.ts';
 import { sheetId } from '../../lib/ids.ts';
 import type { ScheduledTask } from '../../lib/scheduled-task.ts';
+import type { FlushChanged } from '../../live/platform-alerts.ts';
 import type { AttendanceChanged } from '../attendance/attendance.events.ts';
+import { oneADay } from '../attendance/attendance-rules.ts';
 import type { AttendanceStore } from '../attendance/attendance-store.ts';
+import type { HolidayChanged } from '../calendar/calendar.events.ts';
 import type { HomeworkStore } from '../homework/homework-store.ts';
+import { homeworkSubmissionEntity } from '../homework/homework-submission.entity.ts';
+import type { SubmissionService } from '../homework/submission-service.ts';
 import type { School } from '../school/school.ts';
 import type { Caller, WriteThrough } from '../write-through.ts';
 import { attendancePoints, homeworkPoints } from './leaderboard-rules.ts';
 import type { Leaderboards } from './leaderboards.ts';
-import type { PointEntry, PointsStore } from './points-store.ts';
+import type { Period, PointEntry, PointsStore } from './points-store.ts';
 import type { Touches } from './touches.ts';
 
 export interface NewPoints {
@@ -23,6 +28,7 @@ export interface NewPoints {
 export interface PointSources {
   attendance: Pick<AttendanceStore, 'marks' | 'neverAbsent'>;
   homework: Pick<HomeworkStore, 'releasedMark'>;
+  submissions: Pick<SubmissionService, 'isLate'>;
 }
 
 /** DB2: days with a mark that a month's bonus takes. */
@@ -86,6 +92,9 @@ export class PointsService {
         'attendance.stored',
         'school.enrollment.changed',
         'points.changed',
+        'calendar.holiday.changed',
+        'platform.flush.repaired',
+        'platform.flush.discarded',
       ],
       handle: (event) => this.handle(event),
     };
@@ -93,17 +102,21 @@ export class PointsService {
 
   /** Entries that follow from an event; the same event again finds them as they are. */
   async handle(event: DomainEvent): Promise<void> {
-    const { store, school, clock, leaderboards } = this.#deps;
+    const { store, school, clock, leaderboards, touches } = this.#deps;
     const today = await school.dateAt(clock.now());
     if (event.name === 'school.enrollment.changed') {
       const { from, to } = event.payload as { from?: string | null; to?: string | null };
-      for (const classId of [from, to]) if (classId) await leaderboards.drop(classId);
+      const classIds = [from, to].filter((id) => id !== null && id !== undefined);
+      for (const classId of classIds) await leaderboards.drop(classId);
+      // Whoever looked since the move has seen, and kept, ranks of the sets from before it.
+      await touches.add(classIds.map((id) => `class:${id}` as const));
       return;
     }
     const entries = await this.#entriesOf(event, today);
     await store.replace(entries, new Date(event.at));
     const { student_id } = event.payload as { student_id?: string };
-    const studentIds = event.name === 'points.changed' ? [student_id!] : entries.map(({ studentId }) => studentId);
+    const studentIds =
+      event.name === 'points.changed' ? [student_id!] : [...new Set(entries.map(({ studentId }) => studentId))];
     const classes = await Promise.all(studentIds.map(async (id) => ({ id, classId: await school.classOf(id, today) })));
     for (const [classId, group] of Map.groupBy(classes, (found) => found.classId)) {
       if (classId === undefined) continue;
@@ -128,31 +141,30 @@ export class PointsService {
     };
   }
 
-  /** DB2: bonuses of the month before, and every set anew. */
+  /** DB2: bonuses of the months that are over, and every set anew. */
   async nightly(now: Date): Promise<void> {
-    const { store, attendance, leaderboards, school } = this.#deps;
+    const { store, attendance, leaderboards, school, touches } = this.#deps;
     const today = await school.dateAt(now);
-    const [year, month] = today.split('-').map(Number) as [number, number];
-    const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
-    const over = { from: dateOf(Date.UTC(year, month - 2, 1)), to: dateOf(Date.UTC(year, month - 1, 0)) };
-    const earned = await attendance.neverAbsent(over, BONUS_DAYS);
-    await store.awardBonuses(over.from.slice(0, 7), over, earned, now);
+    // A roll may be corrected, or a night missed, long after its month (DB3); and the year's first month follows the last one's.
+    const year = (await school.academicYears()).find(({ isCurrent }) => isCurrent);
+    for (const over of monthsOver(today, year?.startsOn ?? today)) {
+      const earned = await attendance.neverAbsent(over, BONUS_DAYS);
+      await store.awardBonuses(over.from.slice(0, 7), over, earned, now);
+    }
     await leaderboards.rebuildAll(today);
+    await touches.add(['everybody']);
   }
 
   async #entriesOf({ name, payload, at }: DomainEvent, today: string): Promise<PointEntry[]> {
     if (name === 'homework.submitted') {
-      const { homework_id, student_id, late } = payload as { homework_id: string; student_id: string; late: boolean };
-      const mark = await this.#deps.homework.releasedMark(homework_id, student_id);
-      return [
-        {
-          studentId: student_id,
-          source: 'homework',
-          sourceId: homework_id,
-          points: homeworkPoints(late, mark?.finalX100 ?? null, mark?.maxX100 ?? null),
-          effectiveOn: await this.#deps.school.dateAt(new Date(at)),
-        },
-      ];
+      const { homework_id, student_id } = payload as { homework_id: string; student_id: string };
+      return [await this.#ofSubmission(homework_id, student_id, at)];
+    }
+    if (name === 'platform.flush.repaired' || name === 'platform.flush.discarded') {
+      const { entity, key } = payload as unknown as FlushChanged;
+      if (entity !== homeworkSubmissionEntity.name) return [];
+      const [homeworkId, studentId] = key.split(':') as [string, string];
+      return [await this.#ofSubmission(homeworkId, studentId, at)];
     }
     if (name === 'homework.released') {
       const { homework_id, student_ids } = payload as { homework_id: string; student_ids: string[] };
@@ -164,21 +176,67 @@ export class PointsService {
       });
       return (await Promise.all(entries)).flat();
     }
+    if (name === 'calendar.holiday.changed') {
+      const { closed, opened } = payload as unknown as HolidayChanged;
+      const isPast = (date: string) => date <= today;
+      const days = [
+        ...closed.filter(isPast).map((date) => this.#ofDay(date, false)),
+        ...opened.filter(isPast).map((date) => this.#ofDay(date, true)),
+      ];
+      return (await Promise.all(days)).flat();
+    }
     if (name !== 'attendance.stored') return [];
-    const { class_id, date, period, changed } = payload as unknown as AttendanceChanged;
+    const { date, period, changed } = payload as unknown as AttendanceChanged;
     // AT3: only the day's roll counts.
     if (period !== 0) return [];
-    // As the rows are now: an event that an admin has tried again late must not bring back what a later one has replaced.
+    const [day] = await this.#deps.school.schoolDays(date, date);
     const studentIds = changed.map(({ student }) => student);
-    const marks = await this.#deps.attendance.marks({ classId: class_id, studentIds, from: date, to: date });
-    const statusOf = new Map(marks.map(({ studentId, status }) => [studentId, status]));
-    return studentIds.map((studentId) => ({
-      studentId,
-      source: 'attendance',
-      sourceId: sheetId(class_id, date),
-      points: attendancePoints(statusOf.get(studentId) ?? null),
-      effectiveOn: date,
-    }));
+    return this.#ofDay(date, day?.isOpen !== false, studentIds);
+  }
+
+  /**
+   * What the rolls of a day are worth as their rows are now: an event that an admin has tried again late must not bring back what a
+   * later one has replaced. Nothing on a closed day (AT8), and once where a student is in the rolls of two classes.
+   *
+   * @param studentIds all who are marked, or were, unless told
+   */
+  async #ofDay(date: string, isOpen: boolean, studentIds?: readonly string[]): Promise<PointEntry[]> {
+    const { attendance, store, school } = this.#deps;
+    const [known, marks] = await Promise.all([
+      store.entriesOf('attendance', date, studentIds),
+      isOpen ? attendance.marks({ ...(studentIds ? { studentIds } : {}), from: date, to: date }) : [],
+    ]);
+    const marksOf = Map.groupBy(marks, ({ studentId }) => studentId);
+    const knownOf = Map.groupBy(known, ({ studentId }) => studentId);
+    const students = [...new Set([...marksOf.keys(), ...knownOf.keys()])];
+    const entries = students.map(async (studentId) => {
+      const own = marksOf.get(studentId) ?? [];
+      const counted = own.length > 1 ? oneADay(own, await school.enrolments(studentId)) : own;
+      const points = new Map((knownOf.get(studentId) ?? []).map(({ sourceId }) => [sourceId, 0]));
+      for (const { classId } of own) points.set(sheetId(classId, date), 0);
+      for (const { classId, status } of counted) points.set(sheetId(classId, date), attendancePoints(status));
+      return [...points].map(
+        ([sourceId, sum]): PointEntry => ({
+          studentId,
+          source: 'attendance',
+          sourceId,
+          points: sum,
+          effectiveOn: date,
+        }),
+      );
+    });
+    return (await Promise.all(entries)).flat();
+  }
+
+  /** As it is now, whatever the event has said: it may come late, or tell of a submission that an admin has given up since. */
+  async #ofSubmission(homeworkId: string, studentId: string, at: string): Promise<PointEntry> {
+    const [isLate, mark, effectiveOn] = await Promise.all([
+      this.#deps.submissions.isLate(homeworkId, studentId),
+      this.#deps.homework.releasedMark(homeworkId, studentId),
+      this.#deps.school.dateAt(new Date(at)),
+    ]);
+    const points = isLate === undefined ? 0 : homeworkPoints(isLate, mark?.finalX100 ?? null, mark?.maxX100 ?? null);
+    return { studentId, source: 'homework', sourceId: homeworkId, points, effectiveOn };
   }
 
   async #show(classId: string, studentIds: readonly string[], today: string): Promise<void> {
@@ -187,3 +245,16 @@ export class PointsService {
     await this.#deps.touches.add([`class:${classId}`]);
   }
 }
+
+/** The month before today's, and those before it back to that of another date. */
+function monthsOver(today: string, since: string): Period[] {
+  const months: Period[] = [];
+  for (let first = firstOfMonth(today); months.length === 0 || first > since; ) {
+    const to = addDays(first, -1);
+    first = firstOfMonth(to);
+    months.push({ from: first, to });
+  }
+  return months;
+}
+
+const firstOfMonth = (date: string): string => `${date.slice(0, 7)}-01`;

@@ -22,6 +22,8 @@ export interface Period {
 
 const MANUAL_MOST = 100;
 const BONUS_POINTS = 20;
+/** A day of the whole school is thousands of rows, and a vacation that was a mistake many of them. */
+const REPLACED_AT_ONCE = 1_000;
 
 /** Points in PostgreSQL. */
 export class PointsStore {
@@ -36,9 +38,13 @@ export class PointsStore {
    * revision or mark counts in the month in which the points were earned.
    */
   async replace(entries: readonly PointEntry[], at: Date, knex: Knex = this.#knex): Promise<void> {
-    if (entries.length === 0) return;
     // In one order in every process: two statements that meet wait for each other instead of locking each other out.
     const rows = [...entries].sort((a, b) => (a.studentId < b.studentId ? -1 : 1));
+    for (let start = 0; start < rows.length; start += REPLACED_AT_ONCE)
+      await this.#replace(rows.slice(start, start + REPLACED_AT_ONCE), at, knex);
+  }
+
+  async #replace(rows: readonly PointEntry[], at: Date, knex: Knex): Promise<void> {
     await knex.raw(
       `WITH given AS (
          SELECT * FROM unnest(:ids::uuid[], :students::uuid[], :sources::text[], :sourceIds::uuid[], :points::int[], :reasons::text[],
@@ -83,6 +89,20 @@ export class PointsStore {
       [studentId, authorId, `${month}-01`, `${month}-01`],
     );
     return rows[0].given + Math.abs(points) <= MANUAL_MOST;
+  }
+
+  /** Which entries of a source there are on a date; of some students when they are named. */
+  async entriesOf(
+    source: PointSource,
+    on: string,
+    studentIds?: readonly string[],
+  ): Promise<Pick<PointEntry, 'studentId' | 'sourceId'>[]> {
+    const { rows } = await this.#knex.raw(
+      `SELECT student_id AS "studentId", source_id AS "sourceId" FROM point_entries
+       WHERE source = :source AND effective_on = :on ${studentIds ? 'AND student_id = ANY(:studentIds::uuid[])' : ''}`,
+      { source, on, ...(studentIds ? { studentIds: [...studentIds] } : {}) },
+    );
+    return rows;
   }
 
   /** Sums of the active students of a class on a date; of some of them when they are named. */

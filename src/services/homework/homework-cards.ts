@@ -38,11 +38,15 @@ export function createHomeworkCards({
     const { class_id } = payload as unknown as HomeworkChanged;
     return class_id ? [`class:${class_id}`] : [];
   };
-  const submitted = async ({ payload }: DomainEvent): Promise<readonly Touch[]> => {
-    const { homework_id, student_id } = payload as { homework_id: string; student_id: string };
-    const found = await reader.get('homework', homework_id, EVERYTHING);
-    return [`student:${student_id}`, ...(found ? [`staff:${homeworkOf(found).staff_id}` as const] : [])];
+  /** Whoever teaches it now: a substitute may have given it, or a teacher who has left the subject to another. */
+  const byTeacher = async ({ payload }: DomainEvent): Promise<readonly Touch[]> => {
+    const found = await reader.get('homework', String(payload.homework_id), EVERYTHING);
+    const subjects = found ? await school.classSubjects() : [];
+    return subjects
+      .filter(({ id }) => id === homeworkOf(found!).class_subject_id)
+      .map(({ staffId }) => `staff:${staffId}` as const);
   };
+  const byStudent = ({ payload }: DomainEvent): readonly Touch[] => [`student:${payload.student_id}`];
 
   /** What a list comes to, cached while nothing of the entity waits in the buffer: then no overlay has to be looked for. */
   async function unlessPending<T>(entity: string, name: string, load: () => Promise<T>): Promise<T> {
@@ -105,10 +109,15 @@ export function createHomeworkCards({
         .max(NEXT_DUE)
         .required(),
     }),
-    touches: { 'homework.published': ofClass, 'homework.changed': ofClass, 'homework.submitted': submitted },
+    touches: {
+      'homework.published': ofClass,
+      'homework.changed': ofClass,
+      'homework.submitted': byStudent,
+      'school.subject.changed': () => ['everybody'],
+    },
     keptSeconds: KEPT_WHILE_TOLD_SECONDS,
     async load({ studentId, classId, now, today }) {
-      const taught = (await school.classSubjects()).filter((subject) => subject.classId === classId);
+      const taught = (await school.classSubjects({ isFresh: true })).filter((subject) => subject.classId === classId);
       if (taught.length === 0) return { next_due: [] };
       // From midnight, so that all of a class share one cached page for the day; the rest is decided here.
       const since = instantOf(today, '00:00', await school.timezone()).toISOString();
@@ -136,7 +145,7 @@ export function createHomeworkCards({
     name: 'homework',
     dashboard: 'teacher',
     schema: Joi.object({ to_grade: Joi.number().integer().min(0).required() }),
-    touches: { 'homework.submitted': submitted },
+    touches: { 'homework.submitted': byTeacher, 'homework.changed': byTeacher },
     async load({ teaches }) {
       if (teaches.length === 0) return { to_grade: 0 };
       const { items } = await reader.list({

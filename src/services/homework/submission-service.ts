@@ -161,6 +161,13 @@ export class SubmissionService {
     return (await this.#find(caller, view, studentId)) ?? null;
   }
 
+  /** Whether what a student has handed in is late; undefined while nothing is. For other services. */
+  async isLate(homeworkId: string, studentId: string): Promise<boolean | undefined> {
+    const found = await this.#deps.reader.get('homework_submission', `${homeworkId}:${studentId}`, EVERYTHING);
+    const submission = found?.document as HomeworkSubmission | undefined;
+    return submission && submission.status !== 'draft' ? submission.is_late : undefined;
+  }
+
   /** Students who have handed in, for other services. */
   async handedIn(homeworkId: string): Promise<Set<string>> {
     const { items } = await this.#deps.reader.list({

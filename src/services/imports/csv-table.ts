@@ -23,8 +23,8 @@ export interface TableRow {
 export const MOST_ROWS = 5_000;
 const MOST_RECORD_CHARACTERS = 20_000;
 
-/** What a spreadsheet would run when a cell is exported again; also how it hides a formula behind a blank. */
-const FORMULA = /^[=+\-@\t\r]/;
+/** What a spreadsheet would run when a cell is exported again; also behind blanks, which are not stored with it. */
+const FORMULA = /^\s*[=+\-@]|^[\t\r]/;
 const CONTROL = /\p{Cc}/u;
 
 const inFile = (detail: string) => ({ errors: [{ pointer: '/file_id', detail }] });
@@ -44,6 +44,8 @@ export async function readTable(content: Buffer, columns: readonly TableColumn[]
     info: true,
     trim: true,
     skip_empty_lines: true,
+    // Spreadsheets write a line of commas for each row that was emptied.
+    skip_records_with_empty_values: true,
     relax_column_count: true,
     max_record_size: MOST_RECORD_CHARACTERS,
     // With the header and one row too many, which tells that there are more: what follows is not even read.
@@ -71,6 +73,8 @@ export async function readTable(content: Buffer, columns: readonly TableColumn[]
 /** @throws BadHeaderError; names of unknown columns are not repeated, since they may be a row of somebody's data */
 function readHeader(record: readonly string[], columns: readonly TableColumn[]): TableColumn[] {
   const names = record.map((name) => name.toLowerCase());
+  if (names.length === 1 && /[;\t]/.test(names[0]!))
+    throw new BadHeaderError(inFile('has no commas between its columns; save it as CSV with commas'));
   const problems = [
     ...columns
       .filter(({ name, isRequired }) => isRequired && !names.includes(name))
@@ -100,7 +104,8 @@ function readRow(record: readonly string[], line: number, header: readonly Table
     const cell = record[index]!;
     if (cell === '') continue;
     if (CONTROL.test(cell)) row.problems.push({ column: name, detail: 'holds a control character' });
-    else if (!isPhone && FORMULA.test(cell))
+    // Wide letters too: some spreadsheets read them as the narrow ones.
+    else if (!isPhone && FORMULA.test(cell.normalize('NFKC')))
       row.problems.push({ column: name, detail: 'must not begin with =, +, - or @' });
     else row.cells[name] = cell;
   }

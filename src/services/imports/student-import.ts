@@ -68,7 +68,21 @@ export function createStudentImport({
         ...(classId ? { class_id: classId } : {}),
         guardians: hasGuardian ? [guardian] : [],
       };
-      return judge(newStudentBody, line, student, columnOf);
+      const judged = judge(newStudentBody, line, student, columnOf);
+      const lacking = Object.entries({ guardian_name, guardian_phone }).filter(([, cell]) => hasGuardian && !cell);
+      if (!('errors' in judged) || lacking.length === 0) return judged;
+      return {
+        errors: [
+          // A request names a guardian in other words, too.
+          ...judged.errors.filter(({ column }) => column !== 'guardian_name'),
+          ...lacking.map(([column]) => ({
+            line,
+            column,
+            code: 'VALIDATION_FAILED',
+            detail: 'is required of a guardian',
+          })),
+        ],
+      };
     },
 
     uniques: { admission_no: ({ admission_no }) => admission_no },

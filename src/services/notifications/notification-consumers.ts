@@ -1,9 +1,10 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { EventConsumer } from '../../lib/events.ts';
-import type { BufferStalled, FlushFailed } from '../../live/platform-alerts.ts';
+import type { BufferStalled, FlushChanged, FlushFailed } from '../../live/platform-alerts.ts';
 import type { AttendanceChanged } from '../attendance/attendance.events.ts';
 import type { HomeworkChanged } from '../homework/homework.events.ts';
 import type { School } from '../school/school.ts';
+import { notificationEntity, notificationReadEntity } from './notification.entity.ts';
 import type { NotificationService } from './notification-service.ts';
 import { ABSENCE, ABSENCE_CORRECTED, HOMEWORK_DUE, HOMEWORK_PUBLISHED } from './notification-topics.ts';
 
@@ -80,6 +81,16 @@ export const createNotificationConsumers = ({
       const { entity, age_seconds, day } = payload as unknown as BufferStalled;
       const minutes = String(Math.floor(age_seconds / 60));
       await notifications.request(BUFFER_STALLED, `${entity}-${day}`, { entity, minutes, day });
+    },
+  },
+  {
+    name: 'notifications-unread',
+    service: 'dashboard',
+    on: ['platform.flush.repaired', 'platform.flush.discarded'],
+    async handle({ payload }) {
+      const { entity, key } = payload as unknown as FlushChanged;
+      if (entity === notificationEntity.name || entity === notificationReadEntity.name)
+        await notifications.countAnew(key.split(':')[0]!);
     },
   },
 ];

@@ -193,6 +193,11 @@ export class NotificationService {
     ).value;
   }
 
+  /** What is kept of a person's count holds no more. */
+  async countAnew(userId: string): Promise<void> {
+    await this.#deps.cache.drop(unreadKey(userId));
+  }
+
   /**
    * Marks notifications of the caller as read; others, and those that are read, stay as they are.
    *

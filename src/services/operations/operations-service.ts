@@ -8,8 +8,10 @@ import { isBundleKey } from '../../buffer/keys.ts';
 import type { Engine } from '../../engine.ts';
 import { NotFoundError, ValidationError } from '../../errors/catalogue.ts';
 import { type Document, type EntityDefinition, isKeyOf, keyOf } from '../../lib/entity.ts';
+import { type EventName, stampEvent } from '../../lib/events.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import { parseWriteId } from '../../lib/write-receipt.ts';
+import type { FlushChanged } from '../../live/platform-alerts.ts';
 import type { ActivityLog } from '../activity-log/activity-log.ts';
 
 type Caller = Pick<RequestContext, 'actor' | 'requestId' | 'ip' | 'now' | 'newId'>;
@@ -200,6 +202,7 @@ export class OperationsService {
       validated(entity, 'field', { ...write.fields.get(String(field[member!]))?.document, ...field }),
     );
     const repaired = await failedWrites.repair(record, after, changed);
+    await this.#tell(caller, 'platform.flush.repaired', record);
     await this.#activity.record(caller, {
       service: 'operations',
       action: 'failed_write.repair',
@@ -238,6 +241,7 @@ export class OperationsService {
     const [write] = await buffer.fetch(record.entity, [record.key]);
     const orphans = await failedWrites.discard(record, caller.actor.login, reason, caller.now.getTime());
     if (write?.head && !write.broken) await reservations.end(registry.get(record.entity), [write.head.document]);
+    await this.#tell(caller, 'platform.flush.discarded', record);
     await this.#activity.record(caller, {
       service: 'operations',
       action: 'failed_write.discard',
@@ -246,6 +250,13 @@ export class OperationsService {
       after: { reason },
     });
     return { id, resolution: 'discarded', orphans: orphans.map((orphan) => orphan.id) };
+  }
+
+  /** Reads show failed writes as acknowledged: what an admin makes of one is a change. */
+  async #tell(caller: Caller, name: EventName, { entity, key }: FailedWrite): Promise<void> {
+    const payload: FlushChanged = { entity, key };
+    const event = stampEvent(caller, { name, aggregateId: key, payload: { ...payload } });
+    await this.#engine.writer.tell([event]);
   }
 
   async #record(id: string): Promise<FailedWrite> {

@@ -55,6 +55,8 @@ export const profileEntity = defineEntity({
       columns: { phone: text },
       json: { column: 'prefs', names: jsonNames },
       only: "stored.status <> 'archived'",
+      // The office and drivers call this one.
+      also: { table: 'guardians', key: 'user_id', columns: ['phone'] },
     },
   },
   shape: 1,

@@ -81,13 +81,14 @@ export class ClassService {
   /** @throws NotFoundError for an unknown year or nobody of the staff, TakenError */
   async create(caller: Caller, { name, ...fields }: NewClass): Promise<ClassRow> {
     const id = caller.newId();
+    const today = await this.#school.today();
     const { row } = await this.#writes.run(
       caller,
       async ({ knex, emit, record }) => {
         const year = await knex.raw('SELECT 1 FROM academic_years WHERE id = ?', [fields.academic_year_id]);
         if (!year.rows[0])
           throw new NotFoundError({ errors: [{ pointer: '/academic_year_id', detail: 'is not a year' }] });
-        await requireHomeroom(knex, fields.homeroom_staff_id);
+        await requireHomeroom(knex, fields.homeroom_staff_id, today);
         await knex('classes').insert({
           id,
           ...fields,
@@ -97,6 +98,7 @@ export class ClassService {
           version: knex.raw(FIRST_VERSION),
         });
         if (fields.homeroom_staff_id) emit(homeroomEvent(id, null, fields.homeroom_staff_id));
+        emit(classChanged(id));
         record({ service: 'auth', action: 'class.create', entity: { type: 'class', id }, after: fields });
         return { row: await findClass(knex, id), users: await usersOfStaff(knex, [fields.homeroom_staff_id]) };
       },
@@ -114,7 +116,7 @@ export class ClassService {
       async ({ knex, emit, record }) => {
         await lockClass(knex, id, ifMatch);
         const before = await findClass(knex, id);
-        await requireHomeroom(knex, changes.homeroom_staff_id ?? null);
+        await requireHomeroom(knex, changes.homeroom_staff_id ?? null, today);
         if (changes.capacity !== undefined && changes.capacity < before.capacity) {
           const taken = await seatsTaken(knex, id, today);
           if (changes.capacity < taken)
@@ -126,14 +128,17 @@ export class ClassService {
         const after = await findClass(knex, id);
         const [from, to] = [before.homeroom_staff_id, after.homeroom_staff_id];
         if (from !== to) emit(homeroomEvent(id, from, to));
+        const isRenamed = before.name !== after.name;
+        if (isRenamed) emit(classChanged(id));
         record({ service: 'auth', action: 'class.update', entity: { type: 'class', id }, after: changes });
-        return { row: after, users: from === to ? [] : await usersOfStaff(knex, [from, to]) };
+        return { row: after, isRenamed, users: from === to ? [] : await usersOfStaff(knex, [from, to]) };
       },
       CLASS_UNIQUES,
       {
-        // Class-subjects hold the class's name.
-        settle: ({ users }) =>
-          this.#caches.forget({ copies: [SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects], users }),
+        settle: async ({ isRenamed, users }) => {
+          await this.#caches.forget({ copies: [SCHOOL_COPIES.classes], users });
+          if (isRenamed) await this.#caches.forgetClass(id);
+        },
       },
     );
     return row;
@@ -158,18 +163,19 @@ export class ClassService {
   async updateSubject(caller: Caller, id: string, changes: Partial<SubjectFields>): Promise<SubjectRow> {
     const row = await this.#writes.run(
       caller,
-      async ({ knex, record }) => {
+      async ({ knex, emit, record }) => {
         const [changed] = await knex('subjects')
           .where({ id })
           .update(changes)
           .returning(['id', 'code', 'name', 'is_elective']);
         if (!changed) throw new NotFoundError();
+        emit({ name: 'school.subject.changed', aggregateId: id, payload: { subject_id: id } });
         record({ service: 'auth', action: 'subject.update', entity: { type: 'subject', id }, after: changes });
         return changed as SubjectRow;
       },
       SUBJECT_UNIQUES,
+      { settle: () => this.#caches.forgetSubject(id) },
     );
-    await this.#caches.forget({ copies: [SCHOOL_COPIES.subjects, SCHOOL_COPIES.classSubjects] });
     return row;
   }
 }
@@ -186,9 +192,16 @@ async function findClass(knex: Knex, id: string): Promise<ClassRow> {
   return result.rows[0];
 }
 
-async function requireHomeroom(knex: Knex, staffId: string | null): Promise<void> {
-  if (staffId !== null) await requireStaff(knex, [staffId], () => '/homeroom_staff_id');
+async function requireHomeroom(knex: Knex, staffId: string | null, today: string): Promise<void> {
+  if (staffId !== null) await requireStaff(knex, [staffId], today, () => '/homeroom_staff_id');
 }
+
+/** There is a new one, or it has another name. */
+const classChanged = (id: string) => ({
+  name: 'school.class.changed' as const,
+  aggregateId: id,
+  payload: { class_id: id },
+});
 
 const homeroomEvent = (classId: string, from: string | null, to: string | null) => ({
   name: 'school.assignment.changed' as const,

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { HasDataError, NotFoundError } from '../../errors/catalogue.ts';
 import { type Caller, type Change, FIRST_VERSION, NEXT_VERSION, type WriteThrough } from '../write-through.ts';
-import { SCHOOL_COPIES } from './school.ts';
+import { SCHOOL_COPIES, type School } from './school.ts';
 import type { SchoolCaches } from './school-caches.ts';
 import { lockClass, requireNoClash, requireStaff, usersOfStaff } from './teaching.ts';
 
@@ -28,12 +28,20 @@ const FOREIGN_KEY_VIOLATION = '23503';
 export class ClassSubjectService {
   readonly #writes: WriteThrough;
   readonly #knex: Knex;
+  readonly #school: Pick<School, 'today'>;
   readonly #caches: SchoolCaches;
   readonly #storeWork: StoreWork;
 
-  constructor(deps: { writes: WriteThrough; knex: Knex; caches: SchoolCaches; storeWork: StoreWork }) {
+  constructor(deps: {
+    writes: WriteThrough;
+    knex: Knex;
+    school: Pick<School, 'today'>;
+    caches: SchoolCaches;
+    storeWork: StoreWork;
+  }) {
     this.#writes = deps.writes;
     this.#knex = deps.knex;
+    this.#school = deps.school;
     this.#caches = deps.caches;
     this.#storeWork = deps.storeWork;
   }
@@ -55,11 +63,12 @@ export class ClassSubjectService {
     wanted: readonly WantedSubject[],
     ifMatch?: number,
   ): Promise<{ subjects: ClassSubjectRow[]; version: number }> {
+    const today = await this.#school.today();
     const change = async ({ knex, emit, record }: Change) => {
       const locked = await lockClass(knex, classId, ifMatch);
       const old = await subjectsOf(knex, classId);
       await requireSubjects(knex, wanted);
-      await requireStaff(knex, [...new Set(wanted.map(({ staff_id }) => staff_id))], (id) => {
+      await requireStaff(knex, [...new Set(wanted.map(({ staff_id }) => staff_id))], today, (id) => {
         return `/subjects/${wanted.findIndex(({ staff_id }) => staff_id === id)}/staff_id`;
       });
       const going = old.filter(({ subject_id }) => !wanted.some((subject) => subject.subject_id === subject_id));

@@ -230,6 +230,7 @@ export const createClassRoutes = ({
       async handle(context) {
         const { params, query } = context;
         const reach = await context.reach();
+        await school.requireClass(params.id);
         const on = query.on ?? (await school.today());
         // Families see their own rows of the class.
         const isLed = reaches(reach, 'ledClasses', params.id);

@@ -67,10 +67,6 @@ export class EnrolmentService {
     ifMatch?: number,
   ): Promise<{ enrolment: EnrolmentRow; version: number }> {
     const id = caller.newId();
-    const known = (await this.#store.enrolments(studentId)).find((enrolment) => enrolment.id === id);
-    const before = known && (await this.#store.find(studentId, wanted.startsOn));
-    // By the same request, whose answer was lost.
-    if (known && before) return { enrolment: known, version: before.version };
     const work = async (change: Change) => {
       const locked = await this.lock(change.knex, studentId, wanted.startsOn, ifMatch);
       const done = await this.place(id, change, locked, wanted);

@@ -81,14 +81,13 @@ export class FileService {
       status: 'pending',
       createdAt: caller.now.toISOString(),
     };
-    const known = await this.#store.find(id);
     const upload = await asked(() => this.#objects.uploadLink(file.objectKey, { mime, sizeBytes: size }, caller.now));
-    if (known) return { file: known, upload }; // by the same request, whose answer was lost
-    await this.#writes.run(caller, async ({ knex, record }) => {
+    const added = await this.#writes.run(caller, async ({ knex, record }) => {
       await this.#store.add(knex, file, this.#objects.bucket);
       record(activityOf('create', file));
+      return file;
     });
-    return { file, upload };
+    return { file: added, upload };
   }
 
   /**

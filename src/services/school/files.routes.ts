@@ -9,11 +9,16 @@ import { UPLOAD_PURPOSES } from './file-types.ts';
 const SERVICE = 'auth';
 const LIST = '/api/v1/files';
 
-/** A plain name: no folders, nothing that a header or a screen would take for a command. */
+/** A plain name: no folders, and nothing that makes a screen show another one than it is, such as marks that turn the writing. */
 const fileName = line(LIMITS.files.file_name)
-  .pattern(/^[^\p{Cc}/\\]+$/u, 'file name')
-  // Not every reader of patterns knows classes of characters.
-  .meta({ jsonSchema: { allOf: [{ pattern: '^[^\\x00-\\x1f\\x7f-\\x9f/\\\\]+$' }] } });
+  .pattern(/^[^/\\\u2028\u2029\u202a-\u202e\u2066-\u2069]+$/, 'file name')
+  .invalid('.', '..')
+  // All that `line` says of it, too.
+  .meta({
+    jsonSchema: {
+      allOf: [{ pattern: '^[^\\x00-\\x1f\\x7f-\\x9f/\\\\\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]+$' }],
+    },
+  });
 
 const fields = {
   file_id: uuid,

@@ -1,6 +1,13 @@
 import type { Knex } from 'knex';
 import { NotFoundError } from '../../errors/catalogue.ts';
-import { type Caller, type Change, FIRST_VERSION, requireVersion, type WriteThrough } from '../write-through.ts';
+import {
+  type Caller,
+  type Change,
+  FIRST_VERSION,
+  NEXT_VERSION,
+  requireVersion,
+  type WriteThrough,
+} from '../write-through.ts';
 import { touch } from './enrolment-service.ts';
 import type { SchoolCaches } from './school-caches.ts';
 import type { GuardianLink, StudentStore } from './student-store.ts';
@@ -80,7 +87,8 @@ export class GuardianService {
 
   /**
    * Replaces the links inside a change of the caller's; people who are not known yet are added. Somebody of the same name and
-   * phone who looks after this student already is the same person: said twice, a list adds nobody twice.
+   * phone who looks after this student already is the same person: said twice, a list adds nobody twice, and another address is
+   * that person's new one.
    *
    * @throws NotFoundError
    */
@@ -112,6 +120,12 @@ export class GuardianService {
           `INSERT INTO guardians (id, full_name, phone, email, created_at, updated_at, version)
            VALUES (:id, :full_name, :phone, :email, :now, :now, ${FIRST_VERSION})`,
           { id, full_name: full_name!, phone: phone!, email: email ?? null, now: caller.now },
+        );
+      } else if (email !== undefined) {
+        await knex.raw(
+          `UPDATE guardians SET email = :email, updated_at = :now, version = ${NEXT_VERSION}
+           WHERE id = :id AND email IS DISTINCT FROM :email`,
+          { id, email, now: caller.now },
         );
       }
       links.push({ student_id: studentId, guardian_id: id, ...rights });

@@ -2,6 +2,7 @@ import Joi from 'joi';
 import type { Knex } from 'knex';
 import type { CardDefinition, Touch } from '../../lib/cards.ts';
 import { weekdayOf } from '../../lib/clock.ts';
+import type { DomainEvent } from '../../lib/events.ts';
 import { uuid } from '../../lib/joi.ts';
 import type { School } from './school.ts';
 
@@ -24,34 +25,43 @@ const LESSONS = `
   ORDER BY t.starts_at, t.period_no, c.name`;
 
 /** A teacher's classes of the day (DB1); none while the school is closed. */
-export const createLessonsCard = ({ knex, school }: { knex: Knex; school: School }): CardDefinition<'teacher'> => ({
-  name: 'lessons',
-  dashboard: 'teacher',
-  schema: Joi.object({
-    today: Joi.array()
-      .items(
-        Joi.object({
-          period_no: Joi.number().integer().required(),
-          starts_at: wallClock,
-          ends_at: wallClock,
-          class_id: uuid.required(),
-          class_name: Joi.string().required(),
-          subject: Joi.string().required(),
-          is_substitution: Joi.boolean().required(),
-        }),
-      )
-      .required(),
-  }),
-  touches: {
-    'school.assignment.changed': ({ payload }) => {
-      const { from, staff_id, absent_staff_id } = payload as Record<string, string | null | undefined>;
-      return [from, staff_id, absent_staff_id].flatMap((id): Touch[] => (id ? [`staff:${id}`] : []));
+export function createLessonsCard({ knex, school }: { knex: Knex; school: School }): CardDefinition<'teacher'> {
+  const teachersOf = async ({ payload }: DomainEvent): Promise<readonly Touch[]> => {
+    const taught = (await school.classSubjects()).filter(({ classId }) => classId === payload.class_id);
+    return taught.map(({ staffId }) => `staff:${staffId}` as const);
+  };
+  return {
+    name: 'lessons',
+    dashboard: 'teacher',
+    schema: Joi.object({
+      today: Joi.array()
+        .items(
+          Joi.object({
+            period_no: Joi.number().integer().required(),
+            starts_at: wallClock,
+            ends_at: wallClock,
+            class_id: uuid.required(),
+            class_name: Joi.string().required(),
+            subject: Joi.string().required(),
+            is_substitution: Joi.boolean().required(),
+          }),
+        )
+        .required(),
+    }),
+    touches: {
+      'school.assignment.changed': ({ payload }) => {
+        const { from, staff_id, absent_staff_id } = payload as Record<string, string | null | undefined>;
+        return [from, staff_id, absent_staff_id].flatMap((id): Touch[] => (id ? [`staff:${id}`] : []));
+      },
+      'school.class.changed': teachersOf,
+      'school.timetable.changed': teachersOf,
+      'school.subject.changed': () => ['everybody'],
     },
-  },
-  async load({ staffId, today }) {
-    const [day] = await school.schoolDays(today, today);
-    if (!day?.isOpen) return { today: [] };
-    const result = await knex.raw(LESSONS, { staffId, today, weekday: weekdayOf(today) });
-    return { today: result.rows };
-  },
-});
+    async load({ staffId, today }) {
+      const [day] = await school.schoolDays(today, today);
+      if (!day?.isOpen) return { today: [] };
+      const result = await knex.raw(LESSONS, { staffId, today, weekday: weekdayOf(today) });
+      return { today: result.rows };
+    },
+  };
+}

@@ -44,8 +44,41 @@ export class SchoolCaches {
     await this.forget({
       rosters: classIds.filter((id) => id !== null),
       students: [studentId],
-      users: (rows as { id: string | null }[]).map(({ id }) => id),
+      users: idsOf(rows),
     });
+  }
+
+  /** A student has another name: rosters, the student's login and those of its guardians hold the old one. */
+  async forgetStudent(studentId: string): Promise<void> {
+    const { rows } = await this.#knex.raw('SELECT DISTINCT class_id AS id FROM enrollments WHERE student_id = ?', [
+      studentId,
+    ]);
+    await this.forgetMembership(studentId, idsOf(rows));
+  }
+
+  /** A class has another name: the logins of those who teach in it, are in it, or have a child in it hold the old one. */
+  async forgetClass(classId: string): Promise<void> {
+    const { rows } = await this.#knex.raw(
+      `WITH members AS (SELECT student_id FROM enrollments WHERE class_id = :classId)
+       SELECT user_id AS id FROM staff WHERE id IN (
+         SELECT homeroom_staff_id FROM classes WHERE id = :classId
+         UNION SELECT staff_id FROM class_subjects WHERE class_id = :classId
+         UNION SELECT staff_id FROM teacher_substitutions WHERE class_id = :classId)
+       UNION SELECT p.user_id FROM members m JOIN students p ON p.id = m.student_id
+       UNION SELECT g.user_id FROM members m JOIN student_guardians l ON l.student_id = m.student_id
+         JOIN guardians g ON g.id = l.guardian_id`,
+      { classId },
+    );
+    await this.forget({ copies: [SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects], users: idsOf(rows) });
+  }
+
+  /** A subject has another name: the logins of those who teach it hold the old one. */
+  async forgetSubject(subjectId: string): Promise<void> {
+    const { rows } = await this.#knex.raw(
+      'SELECT DISTINCT s.user_id AS id FROM class_subjects c JOIN staff s ON s.id = c.staff_id WHERE c.subject_id = ?',
+      [subjectId],
+    );
+    await this.forget({ copies: [SCHOOL_COPIES.subjects, SCHOOL_COPIES.classSubjects], users: idsOf(rows) });
   }
 
   /** Scopes live with the logins. */
@@ -59,3 +92,5 @@ export class SchoolCaches {
     return (result.rows as { id: string }[]).map(({ id }) => id);
   }
 }
+
+const idsOf = (rows: { id: string | null }[]): (string | null)[] => rows.map(({ id }) => id);

@@ -29,6 +29,7 @@ import { createFileRoutes } from './files.routes.ts';
 import type { Files } from './files.ts';
 import { GuardianService } from './guardian-service.ts';
 import { createLessonsCard } from './lessons-card.ts';
+import { createPhotoReader } from './photos.ts';
 import type { School } from './school.ts';
 import { SchoolCaches } from './school-caches.ts';
 import { createScopeConsumer } from './scope-consumer.ts';
@@ -82,6 +83,7 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
   const subjects = new ClassSubjectService({
     writes,
     knex,
+    school,
     caches,
     storeWork: async (classId, ids) => {
       await Promise.all([storeHomeworkOf(engine, ids), storeSheetsOf(engine, classId)]);
@@ -93,7 +95,12 @@ export function createSchoolCore(deps: SchoolCoreDeps): {
   const enrolment = new EnrolmentService({ writes, store, caches, departures });
   const guardians = new GuardianService({ writes, store, caches });
   const students = new StudentService({ writes, store, school, caches, enrolment, guardians, files });
-  const fileService = new FileService({ writes, store: new FileStore(knex), objects, readers });
+  const fileService = new FileService({
+    writes,
+    store: new FileStore(knex),
+    objects,
+    readers: { ...readers, avatar: createPhotoReader({ store, school }) },
+  });
   const imports = new ImportService({
     queue: engine.queues[IMPORTS],
     files: fileService,

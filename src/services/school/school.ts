@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { Cache } from '../../cache/cache.ts';
+import { NotFoundError } from '../../errors/catalogue.ts';
 import { type Clock, schoolDateOf } from '../../lib/clock.ts';
 
 export interface ClassSubject {
@@ -89,6 +90,11 @@ const STALE_SECONDS = 7 * 86_400;
 /** The process's own copy: reference data is asked for with almost every request. Other processes see a change this late. */
 const MEMO_MS = 1_000;
 
+interface Remembering {
+  /** Redis is asked whether what the process remembers still holds. */
+  isFresh?: boolean;
+}
+
 /** Names of what is kept, for those who change it. */
 export const SCHOOL_COPIES = {
   years: 'school:years',
@@ -147,16 +153,17 @@ export class School {
     return { ...DEFAULTS, ...(await this.#school()).settings };
   }
 
-  /** All class-subjects of the current year. */
-  classSubjects(): Promise<ClassSubject[]> {
-    return this.#get(SCHOOL_COPIES.classSubjects, REFERENCE_SECONDS, async () => {
+  /** All class-subjects of the current year. @param read `isFresh` for what is kept longer than this process remembers them */
+  classSubjects(read: Remembering = {}): Promise<ClassSubject[]> {
+    const load = async () => {
       const result = await this.#knex.raw(
         `SELECT cs.id, cs.class_id AS "classId", c.name AS "className", cs.subject_id AS "subjectId", s.name AS "subjectName", cs.staff_id AS "staffId"
          FROM class_subjects cs JOIN classes c ON c.id = cs.class_id JOIN subjects s ON s.id = cs.subject_id
          JOIN academic_years y ON y.id = c.academic_year_id WHERE y.is_current ORDER BY c.grade, c.section, s.name`,
       );
       return result.rows;
-    });
+    };
+    return this.#get(SCHOOL_COPIES.classSubjects, REFERENCE_SECONDS, load, { ...read, isShared: true });
   }
 
   /** Students of a class on a school date, by roll number. */
@@ -250,6 +257,20 @@ export class School {
     });
   }
 
+  /** For those who reach all rows, also one that is not there. @throws NotFoundError */
+  async requireClass(id: string): Promise<void> {
+    if ((await this.classes()).some((one) => one.id === id)) return;
+    const { rows } = await this.#knex.raw('SELECT 1 FROM classes WHERE id = ?', [id]);
+    if (rows.length === 0) throw new NotFoundError();
+  }
+
+  /** The same of a student; one who was ever in a class is known without asking the table. @throws NotFoundError */
+  async requireStudent(id: string): Promise<void> {
+    if ((await this.enrolments(id)).length > 0) return;
+    const { rows } = await this.#knex.raw('SELECT 1 FROM students WHERE id = ?', [id]);
+    if (rows.length === 0) throw new NotFoundError();
+  }
+
   /** Logins of students, of those who have one. */
   async usersOfStudents(studentIds: readonly string[]): Promise<string[]> {
     const { rows } = await this.#knex.raw(
@@ -303,13 +324,18 @@ export class School {
     });
   }
 
-  #get<T>(name: string, ttlSeconds: number, load: () => Promise<T>): Promise<T> {
+  #get<T>(
+    name: string,
+    ttlSeconds: number,
+    load: () => Promise<T>,
+    { isFresh = false, isShared = false }: Remembering & { isShared?: boolean } = {},
+  ): Promise<T> {
     const now = Date.now();
     const memo = this.#memo.get(name);
-    if (memo && memo.untilMs > now) return memo.value as Promise<T>;
+    if (memo && memo.untilMs > now && !isFresh) return memo.value as Promise<T>;
     if (this.#memo.size > 5_000) this.#memo.clear();
     const value = this.#cache
-      .get({ name, ttlSeconds, staleSeconds: STALE_SECONDS, load })
+      .get({ name, ttlSeconds, staleSeconds: STALE_SECONDS, isShared, load })
       .then((cached) => cached.value);
     this.#memo.set(name, { value, untilMs: now + MEMO_MS });
     value.catch(() => this.#memo.delete(name));

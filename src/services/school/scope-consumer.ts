@@ -11,7 +11,15 @@ import { usersOfStaff } from './teaching.ts';
 export const createScopeConsumer = ({ caches, knex }: { caches: SchoolCaches; knex: Knex }): EventConsumer => ({
   name: 'school-scopes',
   service: 'auth',
-  on: ['auth.user.changed', 'auth.user.suspended', 'school.enrollment.changed', 'school.assignment.changed'],
+  on: [
+    'auth.user.changed',
+    'auth.user.suspended',
+    'school.enrollment.changed',
+    'school.assignment.changed',
+    'school.class.changed',
+    'school.student.changed',
+    'school.subject.changed',
+  ],
   async handle({ name, payload }) {
     const id = (field: string): string | null => (payload[field] as string | null | undefined) ?? null;
     if (name === 'school.enrollment.changed') await caches.forgetMembership(id('student_id')!, [id('from'), id('to')]);
@@ -20,6 +28,9 @@ export const createScopeConsumer = ({ caches, knex }: { caches: SchoolCaches; kn
         copies: [SCHOOL_COPIES.classes, SCHOOL_COPIES.classSubjects],
         users: await usersOfStaff(knex, [id('from'), id('staff_id')]),
       });
+    else if (name === 'school.class.changed') await caches.forgetClass(id('class_id')!);
+    else if (name === 'school.student.changed') await caches.forgetStudent(id('student_id')!);
+    else if (name === 'school.subject.changed') await caches.forgetSubject(id('subject_id')!);
     else await caches.forget({ users: [id('user_id')] });
   },
 });

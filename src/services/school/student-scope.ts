@@ -1,5 +1,5 @@
 import type { Condition, ScopeRule } from '../../lib/condition.ts';
-import { date, text, uuid } from '../../lib/entity.ts';
+import { uuid } from '../../lib/entity.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import { type Described, matches } from '../../stores/postgres/conditions.ts';
 import { reachCondition } from '../../stores/postgres/reach-condition.ts';
@@ -11,27 +11,22 @@ const WHOLE_ROLES = ['admin', 'principal', 'accountant'] as const;
 /** How much of a student somebody sees: everything, what families see, or name and class. */
 export type StudentSight = 'staff' | 'family' | 'narrow';
 
-type ScopedRow = Pick<StudentRow, 'id' | 'classId' | 'status' | 'leftOn'>;
+type ScopedRow = Pick<StudentRow, 'id' | 'classId'>;
 
 /** Columns of a student's row that decide who reaches it, as the store's statements and rows name them. */
 export const SCOPED_STUDENT: Described = {
   name: 'student',
-  columns: { id: uuid, classId: uuid, status: text, leftOn: date },
+  columns: { id: uuid, classId: uuid },
 };
 
 /** By their class today: T and H. */
 const LED: readonly ScopeRule[] = [{ rows: 'ledClasses', column: 'classId' }];
 
-/** By themselves: O and C. Parents keep a student who has left in their money matters and report cards only. */
-const familyOn = (on: string): readonly ScopeRule[] => {
-  const isHere: Condition = {
-    anyOf: [[{ column: 'status', op: 'eq', value: 'active' }], [{ column: 'leftOn', op: 'gte', value: on }]],
-  };
-  return [
-    { rows: 'ownStudents', column: 'id' },
-    { rows: 'children', column: 'id', where: [isHere] },
-  ];
-};
+/** By themselves: O and C. */
+const FAMILY: readonly ScopeRule[] = [
+  { rows: 'ownStudents', column: 'id' },
+  { rows: 'children', column: 'id' },
+];
 
 /** Which students a caller may see, and how much of each. */
 export interface StudentReach {
@@ -41,19 +36,16 @@ export interface StudentReach {
   sightOf(row: ScopedRow): StudentSight | undefined;
 }
 
-/** @param on school date of the rows' classes */
 export async function studentReachOf(
   caller: Pick<RequestContext, 'actor' | 'reach' | 'namedReach'>,
-  on: string,
 ): Promise<StudentReach> {
   const reach = await caller.reach();
   const isWhole = reach.all && WHOLE_ROLES.some((role) => caller.actor.roles.includes(role));
   // Who sees a little of all may see more of some: a storekeeper of its own children.
   const named = isWhole ? reach : await caller.namedReach();
-  const family = familyOn(on);
-  const [led, related] = [reachCondition(LED, named), reachCondition(family, named)];
+  const [led, related] = [reachCondition(LED, named), reachCondition(FAMILY, named)];
   return {
-    condition: reachCondition([...LED, ...family], reach),
+    condition: reachCondition([...LED, ...FAMILY], reach),
     sightOf(row) {
       if (holds(led, row)) return 'staff';
       if (holds(related, row)) return 'family';

@@ -1,4 +1,4 @@
-import { HasDataError, NotFoundError } from '../../errors/catalogue.ts';
+import { HasDataError, NotFoundError, UnprocessableError } from '../../errors/catalogue.ts';
 import type { RequestContext } from '../../lib/route.ts';
 import type { Position } from '../../stores/postgres/conditions.ts';
 import {
@@ -82,7 +82,7 @@ export class StudentService {
   /** Sorted by name, with the class of today. */
   async list(caller: Reader, filter: StudentFilter): Promise<{ items: SeenStudent[]; next?: Position }> {
     const on = await this.#school.today();
-    const reach = await studentReachOf(caller, on);
+    const reach = await studentReachOf(caller);
     const rows = await this.#store.list(reach.condition, filter, on);
     const page = rows.slice(0, filter.limit);
     const last = page.at(-1);
@@ -95,7 +95,7 @@ export class StudentService {
   /** @throws NotFoundError when there is none in the caller's scope */
   async get(caller: Reader, id: string): Promise<StudentDetail> {
     const on = await this.#school.today();
-    const reach = await studentReachOf(caller, on);
+    const reach = await studentReachOf(caller);
     const student = await this.#store.find(id, on);
     const sight = student && reach.sightOf(student);
     if (!student || !sight) throw new NotFoundError();
@@ -118,8 +118,6 @@ export class StudentService {
   async create(caller: Caller, input: NewStudent): Promise<StudentDetail> {
     const id = caller.newId();
     const today = await this.#school.today();
-    const known = await this.#store.find(id, today);
-    if (known) return this.#whole(known); // by the same request, whose answer was lost
     await this.#requirePhoto(caller, input.photo_file_id);
     return this.#writes.run(
       caller,
@@ -177,6 +175,7 @@ export class StudentService {
   ): Promise<void> {
     const { knex, record } = change;
     const admittedOn = admitted_on ?? today;
+    requireDates({ birthOn: fields.birth_on, admittedOn, leftOn: null }, today);
     const added = await knex.raw(
       `INSERT INTO students (id, admission_no, full_name, birth_on, gender, house, admitted_on, photo_file_id, status, created_at, updated_at, version)
        VALUES (:id, :admission_no, :full_name, :birth_on, :gender, :house, :admittedOn, :photo_file_id, 'active', :now, :now, ${FIRST_VERSION})
@@ -205,15 +204,19 @@ export class StudentService {
     });
   }
 
-  /** @throws NotFoundError, TakenError, HasDataError, StaleVersionError, FileNotReadyError, FileTypeError */
+  /** @throws NotFoundError, TakenError, HasDataError, StaleVersionError, FileNotReadyError, FileTypeError, UnprocessableError */
   async update(caller: Caller, id: string, changes: Partial<StudentFields>, ifMatch?: number): Promise<StudentDetail> {
+    const today = await this.#school.today();
     if (changes.photo_file_id) await this.#requirePhoto(caller, changes.photo_file_id);
-    const { student, userId } = await this.#writes.run(
+    const student = await this.#writes.run(
       caller,
-      async ({ knex, record }) => {
-        const locked = await knex.raw('SELECT version FROM students WHERE id = ? FOR NO KEY UPDATE', [id]);
-        if (!locked.rows[0]) throw new NotFoundError();
-        requireVersion(ifMatch, locked.rows[0].version);
+      async ({ knex, emit, record }) => {
+        await knex.raw('SELECT 1 FROM students WHERE id = ? FOR NO KEY UPDATE', [id]);
+        const before = await this.#store.find(id, today, knex);
+        if (!before) throw new NotFoundError();
+        requireVersion(ifMatch, before.version);
+        const { birth_on: birthOn = before.birthOn, admitted_on: admittedOn = before.admittedOn } = changes;
+        requireDates({ birthOn, admittedOn, leftOn: before.leftOn }, today);
         const [first] = await this.#store.enrolments(id, knex);
         if (changes.admitted_on && first && first.startsOn < changes.admitted_on) {
           throw new HasDataError({
@@ -223,6 +226,7 @@ export class StudentService {
         await knex('students')
           .where({ id })
           .update({ ...changes, updated_at: caller.now, version: knex.raw(NEXT_VERSION) });
+        emit({ name: 'school.student.changed', aggregateId: id, payload: { student_id: id } });
         // Values are personal: the log says which fields changed.
         record({
           service: 'auth',
@@ -230,19 +234,12 @@ export class StudentService {
           entity: { type: 'student', id },
           after: { fields: Object.keys(changes) },
         });
-        const changed = (await this.#store.find(id, await this.#school.today(), knex))!;
-        return { student: changed, userId: changed.userId };
+        return (await this.#store.find(id, today, knex))!;
       },
       UNIQUES,
+      { settle: () => this.#caches.forgetStudent(id) },
     );
-    const detail = await this.#whole(student);
-    const { guardians, enrolments } = detail;
-    // Rosters, the student's login and those of its guardians hold its name.
-    await this.#caches.forget({
-      rosters: enrolments.map(({ classId }) => classId),
-      users: [userId, ...guardians.map((guardian) => guardian.userId)],
-    });
-    return detail;
+    return this.#whole(student);
   }
 
   async #whole(student: StudentRow): Promise<StudentDetail> {
@@ -254,4 +251,17 @@ export class StudentService {
   async #requirePhoto({ actor }: Pick<Caller, 'actor'>, id: string | null): Promise<void> {
     if (id !== null) await this.#files.requireUsable(actor.userId, 'avatar', [id], '/photo_file_id');
   }
+}
+
+/** People are born, then admitted, then leave; whoever mistypes a year is told so. */
+function requireDates(
+  { birthOn, admittedOn, leftOn }: { birthOn: string; admittedOn: string; leftOn: string | null },
+  today: string,
+): void {
+  const refuse = (pointer: string, detail: string): never => {
+    throw new UnprocessableError({ errors: [{ pointer, detail }] });
+  };
+  if (birthOn > today) refuse('/birth_on', 'is in the future');
+  if (birthOn > admittedOn) refuse('/birth_on', 'is after the admission');
+  if (leftOn !== null && admittedOn > leftOn) refuse('/admitted_on', 'is after the student left');
 }

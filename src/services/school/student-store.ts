@@ -68,7 +68,7 @@ const FROM = `FROM students s
     WHERE student_id = s.id AND starts_on <= :on AND (ends_on IS NULL OR ends_on >= :on) LIMIT 1) e ON true
   LEFT JOIN classes c ON c.id = e.class_id`;
 
-const likeText = (text: string): string => text.toLowerCase().replace(/[\\%_]/g, '\\$&');
+const likeText = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 
 /** Questions about students; in a transaction when handed one. */
 export class StudentStore {
@@ -82,6 +82,18 @@ export class StudentStore {
   async find(id: string, on: string, knex: Knex = this.#knex): Promise<StudentRow | undefined> {
     const result = await knex.raw(`SELECT ${COLUMNS} ${FROM} WHERE s.id = :id`, { id, on });
     return result.rows[0];
+  }
+
+  /** Students with this photo. @param on school date of the class beside them */
+  async listByPhoto(fileId: string, on: string): Promise<Pick<StudentRow, 'id' | 'classId'>[]> {
+    const result = await this.#knex.raw(
+      `SELECT s.id, e.class_id AS "classId" ${FROM} WHERE s.photo_file_id = :fileId`,
+      {
+        fileId,
+        on,
+      },
+    );
+    return result.rows;
   }
 
   async idsByAdmissionNo(numbers: readonly string[]): Promise<Map<string, string>> {
@@ -102,10 +114,11 @@ export class StudentStore {
     const where = ['true'];
     if (class_id) where.push('e.class_id = :classId');
     if (status) where.push('s.status = :status');
-    // A beginning of the name, of a later word in it, or of the admission number.
+    // A beginning of the name, of a later word in it, or of the admission number. The database lowers both sides: which letters
+    // have small ones depends on its locale.
     if (q)
       where.push(
-        '(lower(s.full_name) LIKE :start OR lower(s.full_name) LIKE :word OR lower(s.admission_no) LIKE :start)',
+        '(lower(s.full_name) LIKE lower(:start) OR lower(s.full_name) LIKE lower(:word) OR lower(s.admission_no) LIKE lower(:start))',
       );
     if (after)
       where.push(

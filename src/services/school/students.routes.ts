@@ -109,7 +109,7 @@ export const createStudentRoutes = ({
     params: idParams,
     body: studentChanges,
     response: studentDetail,
-    errors: ['TAKEN', 'HAS_DATA', 'VERSION_CONFLICT', 'FILE_NOT_READY', 'FILE_TYPE'],
+    errors: ['TAKEN', 'HAS_DATA', 'VERSION_CONFLICT', 'RULE_BROKEN', 'FILE_NOT_READY', 'FILE_TYPE'],
     async handle(context) {
       const detail = await students.update(context, context.params.id, context.body, context.ifMatch);
       return stored(toDetail(detail), { version: detail.student.version });

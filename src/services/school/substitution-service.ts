@@ -44,7 +44,7 @@ export class SubstitutionService {
         if (wanted.on_date < yearStartsOn || wanted.on_date > yearEndsOn)
           throw refusal('/on_date', "is not in the class's year");
         const { absent_staff_id, staff_id } = wanted;
-        await requireStaff(knex, [absent_staff_id, staff_id], (id) =>
+        await requireStaff(knex, [absent_staff_id, staff_id], wanted.on_date, (id) =>
           id === staff_id ? '/staff_id' : '/absent_staff_id',
         );
         const works = await knex.raw(

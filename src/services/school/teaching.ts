@@ -23,13 +23,21 @@ export async function lockClass(knex: Knex, id: string, ifMatch?: number): Promi
   return result.rows[0];
 }
 
-/** @param pointerOf where in the request a person is named @throws NotFoundError for who is not, or no longer, staff */
+/**
+ * @param on school date: who leaves later is still there
+ * @param pointerOf where in the request a person is named
+ * @throws NotFoundError for who is not, or no longer, staff
+ */
 export async function requireStaff(
   knex: Knex,
   ids: readonly string[],
+  on: string,
   pointerOf: (id: string) => string,
 ): Promise<void> {
-  const result = await knex.raw('SELECT id FROM staff WHERE id = ANY(?::uuid[]) AND left_on IS NULL', [[...ids]]);
+  const result = await knex.raw(
+    'SELECT id FROM staff WHERE id = ANY(?::uuid[]) AND (left_on IS NULL OR left_on >= CAST(? AS date))',
+    [[...ids], on],
+  );
   const known = new Set((result.rows as { id: string }[]).map(({ id }) => id));
   const errors = ids
     .filter((id) => !known.has(id))

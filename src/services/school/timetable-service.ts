@@ -51,7 +51,7 @@ export class TimetableService {
    * @throws NotFoundError for an unknown class or a class-subject of another, TeacherClashError, StaleVersionError
    */
   async replace(caller: Caller, classId: string, slots: readonly Slot[], ifMatch?: number): Promise<Timetable> {
-    const timetable = await this.#writes.run(caller, async ({ knex, record }) => {
+    const timetable = await this.#writes.run(caller, async ({ knex, emit, record }) => {
       const locked = await lockClass(knex, classId, ifMatch);
       const own = await knex.raw('SELECT id FROM class_subjects WHERE class_id = ?', [classId]);
       const ids = new Set((own.rows as { id: string }[]).map(({ id }) => id));
@@ -69,6 +69,7 @@ export class TimetableService {
         `UPDATE classes SET updated_at = ?, version = ${NEXT_VERSION} WHERE id = ? RETURNING version`,
         [caller.now, classId],
       );
+      emit({ name: 'school.timetable.changed', aggregateId: classId, payload: { class_id: classId } });
       record({
         service: 'auth',
         action: 'class.timetable',

@@ -60,9 +60,15 @@ export async function savePeople(knex: Knex.Transaction, person: PersonFields, p
 
 async function saveStaff(knex: Knex.Transaction, fields: StaffFields, { userId, now, newId }: Place): Promise<void> {
   const id = newId();
-  if (await change(knex, 'staff', fields, userId, now)) return;
-  requireAll('staff', fields, NEEDED_OF_STAFF);
-  await knex('staff').insert({ id, user_id: userId, ...fields, ...born(knex, now) });
+  if (!(await change(knex, 'staff', fields, userId, now))) {
+    requireAll('staff', fields, NEEDED_OF_STAFF);
+    await knex('staff').insert({ id, user_id: userId, ...fields, ...born(knex, now) });
+  }
+  const { rows } = await knex.raw('SELECT 1 FROM staff WHERE user_id = ? AND left_on < joined_on', [userId]);
+  if (rows.length > 0) {
+    const detail = 'is before the first day';
+    throw new UnprocessableError({ errors: [{ pointer: '/person/staff/left_on', detail }] });
+  }
 }
 
 async function saveGuardian(

@@ -132,7 +132,7 @@ export function droppedStatement(entity: EntityDefinition, writes: readonly Stor
 }
 
 function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: readonly StoreWrite[]): BatchStatement {
-  const { columns, json, only } = sink.patch!;
+  const { columns, json, only, also } = sink.patch!;
   const key = sink.conflict[0]!;
   const names = Object.keys(columns);
   const rows = new Rows(
@@ -159,16 +159,37 @@ function patchStatement(sink: PostgresSink, entity: EntityDefinition, writes: re
     (name) =>
       `${quoteName(name)} = CASE WHEN incoming.${quoteName(`has_${name}`)} THEN incoming.${quoteName(name)} ELSE stored.${quoteName(name)} END`,
   );
-  return {
-    sql: `UPDATE ${quoteName(sink.table)} stored SET ${[
-      ...sets,
-      `${quoteName(json.column)} = stored.${quoteName(json.column)} || incoming.json_patch`,
-      `${quoteName(sink.version)} = incoming.${quoteName(sink.version)}`,
-      'updated_at = now()',
-    ].join(', ')}
+  const update = `UPDATE ${quoteName(sink.table)} stored SET ${[
+    ...sets,
+    `${quoteName(json.column)} = stored.${quoteName(json.column)} || incoming.json_patch`,
+    `${quoteName(sink.version)} = incoming.${quoteName(sink.version)}`,
+    'updated_at = now()',
+  ].join(', ')}
       FROM ${rows.from('incoming')}
-      WHERE stored.${quoteName(key)} = incoming.${quoteName(key)} AND stored.${quoteName(sink.version)} < incoming.${quoteName(sink.version)} AND ${only}`,
+      WHERE stored.${quoteName(key)} = incoming.${quoteName(key)} AND stored.${quoteName(sink.version)} < incoming.${quoteName(sink.version)} AND ${only}`;
+  return {
+    sql: also
+      ? `WITH patched AS (${update} RETURNING incoming.*),
+    followed AS (${followStatement(key, sink.version, also)})
+    SELECT count(*)::int AS written FROM patched`
+      : update,
     bindings: rows.bindings,
     unreadable: rows.unreadable,
   };
+}
+
+/** Has another table's row follow what was `patched`. */
+function followStatement(
+  key: string,
+  version: string,
+  { table, key: owner, columns }: NonNullable<NonNullable<PostgresSink['patch']>['also']>,
+): string {
+  const names = columns.map(quoteName);
+  const sets = names.map((name) => `${name} = coalesce(patched.${name}, own.${name})`);
+  const isOther = names
+    .map((name) => `patched.${name} IS NOT NULL AND own.${name} IS DISTINCT FROM patched.${name}`)
+    .join(' OR ');
+  return `UPDATE ${quoteName(table)} own SET ${sets.join(', ')}, updated_at = now(),
+        ${quoteName(version)} = greatest(own.${quoteName(version)} + 1, patched.${quoteName(version)})
+      FROM patched WHERE own.${quoteName(owner)} = patched.${quoteName(key)} AND (${isOther})`;
 }
