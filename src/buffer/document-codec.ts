@@ -57,12 +57,8 @@ export class BufferEntry {
       for (const [name, writer] of writers) writer.value(this.document[name]);
       return;
     }
-    packer.pour(
-      this.#body,
-      this.#texts,
-      packer.names.map((name) => writers.get(name)),
-    );
-    for (const [name, value] of Object.entries(this.#known)) writers.get(name)?.value(value);
+    packer.pour(this.#body, this.#texts, writers);
+    for (const name in this.#known) writers.get(name)?.value(this.#known[name]);
     for (const name in this.#entity.derived) writers.get(name)?.value(this.document[name]);
   }
 

@@ -1,4 +1,4 @@
-import type { ColumnWriter } from '../lib/column-writer.ts';
+import type { ColumnWriter, RowWriters } from '../lib/column-writer.ts';
 import type { Columns, Document } from '../lib/entity.ts';
 import { Cursor, PackError, Scratch } from './pack-buffer.ts';
 import { codecOf, jsonBytes, type Pour, type Read, type Write } from './pack-columns.ts';
@@ -34,6 +34,7 @@ export class Packer {
     isJson: boolean;
   }[];
   readonly #bitmapBytes: number;
+  #poured: { writers: RowWriters; targets: readonly (ColumnWriter | undefined)[] } | undefined;
 
   constructor(columns: Columns) {
     this.#columns = Object.entries(columns).map(([name, column]) => {
@@ -134,9 +135,10 @@ export class Packer {
   /**
    * Pours a payload's values into columns; a value that is absent becomes null.
    *
-   * @param targets a writer a column, in the order of `names`; undefined where the value is not wanted
+   * @param writers by column; columns without one are not wanted
    */
-  pour(bytes: Buffer, texts: (offset: number) => Buffer, targets: readonly (ColumnWriter | undefined)[]): void {
+  pour(bytes: Buffer, texts: (offset: number) => Buffer, writers: RowWriters): void {
+    const targets = this.#targetsOf(writers);
     const cursor = new Cursor(bytes, this.#bitmapBytes);
     const lengths: number[] = [];
     const columns = this.#columns;
@@ -159,6 +161,13 @@ export class Packer {
       targets[lengths[index]!]?.text(body, at, length);
       at += length;
     }
+  }
+
+  /** A writer a column, looked up once for the rows of a batch. */
+  #targetsOf(writers: RowWriters): readonly (ColumnWriter | undefined)[] {
+    if (this.#poured?.writers !== writers)
+      this.#poured = { writers, targets: this.#columns.map(({ name }) => writers.get(name)) };
+    return this.#poured.targets;
   }
 
   /** One value that is not a text, without the others; undefined when it is absent, null or a text. */

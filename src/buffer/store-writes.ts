@@ -20,13 +20,18 @@ const bundledWrite =
     version,
     isDeleted: false,
     source: sourceOf(document),
-    fields: [],
+    fields: NO_FIELDS,
   });
+
+const NO_FIELDS: StoreWrite['fields'] = [];
 
 const toStoreWrite = (write: PendingWrite): StoreWrite => ({
   key: write.key,
   version: write.head?.header.version ?? write.version,
   isDeleted: write.head?.header.isTombstone ?? false,
   ...(write.head ? { source: write.head } : {}),
-  fields: [...write.fields.values()].map(({ document, header }) => ({ document, version: header.version })),
+  fields:
+    write.fields.size === 0
+      ? NO_FIELDS
+      : [...write.fields.values()].map(({ document, header }) => ({ document, version: header.version })),
 });

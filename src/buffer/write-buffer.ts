@@ -318,17 +318,22 @@ export class WriteBuffer {
     const read = async ([bucketKey, group]: [string, typeof places]): Promise<(PendingWrite | undefined)[]> => {
       const { shard } = group[0]!.place;
       if (entity.kind === 'sheet') {
-        return [await this.#snapshot(entity, group[0]!.key, group[0]!.place, await this.#entriesIn(bucketKey))];
+        const found = await this.#entriesIn(bucketKey);
+        await this.#loadFormats(
+          shard,
+          found.map(({ entry }) => entry),
+        );
+        return [this.#snapshot(entity, group[0]!.key, group[0]!.place, found)];
       }
       const entries = await this.#redis.hmgetBuffer(bucketKey, ...group.map(({ place }) => place.field!));
-      const found = entries.filter((entry) => entry !== null);
-      await this.#codec.load(shard, found).catch(() => {}); // an unknown format is that entry's own trouble
-      return Promise.all(
-        group.map(({ key, place }, index) => {
-          const entry = entries[index];
-          return entry ? this.#snapshot(entity, key, place, [{ field: place.field!, entry }]) : undefined;
-        }),
+      await this.#loadFormats(
+        shard,
+        entries.filter((entry) => entry !== null),
       );
+      return group.map(({ key, place }, index) => {
+        const entry = entries[index];
+        return entry ? this.#snapshot(entity, key, place, [{ field: place.field!, entry }]) : undefined;
+      });
     };
     const writes = (await Promise.all([...groups].map(read))).flat();
     return writes.filter((write) => write !== undefined);
@@ -611,22 +616,20 @@ export class WriteBuffer {
     }));
   }
 
-  /** One key's entries as a batch takes them; sheets and damaged entries load what they need. */
-  async #snapshot(
+  /** An unknown format is that entry's own trouble: its snapshot says so. */
+  async #loadFormats(shard: number, entries: readonly Buffer[]): Promise<void> {
+    await this.#codec.load(shard, entries).catch(() => {});
+  }
+
+  /** One key's entries as a batch takes them; their formats are loaded. */
+  #snapshot(
     entity: EntityDefinition,
     key: string,
     { shard, bucket }: Place,
     found: { field: Buffer; entry: Buffer }[],
-  ): Promise<PendingWrite | undefined> {
+  ): PendingWrite | undefined {
     if (found.length === 0) return undefined;
     const member = entity.fields;
-    if (member)
-      await this.#codec
-        .load(
-          shard,
-          found.map(({ entry }) => entry),
-        )
-        .catch(() => {});
     const write: PendingWrite = {
       key,
       shard,

@@ -264,6 +264,7 @@ export function isKeyOf(entity: EntityDefinition, key: string): boolean {
 
 /** The parts of a key as a document, for look-ups in its table. */
 export function keyParts(entity: EntityDefinition, key: string): Document {
+  if (entity.key.length === 1) return { [entity.key[0]!]: key };
   const parts = key.split(':');
   return Object.fromEntries(entity.key.map((column, index) => [column, parts[index]]));
 }

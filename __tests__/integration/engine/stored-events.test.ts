@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { toStoreWrites } from '../../../src/buffer/store-writes.ts';
 import { defineEntity } from '../../../src/lib/entity.ts';
+import { batchStatement, olderStatement } from '../../../src/stores/sinks/postgres-statement.ts';
+import { sourceOf } from '../../../src/stores/sinks/sink.ts';
 import { useHarness } from '../../support/engine-harness.ts';
 import {
   buildClub,
@@ -59,6 +61,22 @@ describe('events of stored documents', () => {
       await h.flush('club', [String(club.id)]);
     }
     expect((await h.storedEvents(String(club.id))).map(({ payload }) => payload.size)).toEqual([2, null]);
+  });
+
+  it('are made of rows looked up one by one, however many others the table has', async () => {
+    await h.rows("INSERT INTO permits SELECT gen_random_uuid(), 'somebody', 1 FROM generate_series(1, 20000)");
+    await h.rows('ANALYZE permits');
+    const writes = Array.from({ length: 300 }, () => {
+      const id = testId('permit');
+      return { key: id, version: 2, isDeleted: false, source: sourceOf({ id, holder: 'new' }), fields: [] };
+    });
+    for (const { sql, bindings } of [batchStatement(permitEntity, writes), olderStatement(permitEntity, writes)!]) {
+      const { rows } = await h.knex.raw(`EXPLAIN ${sql}`, bindings);
+      const plan = rows.map((row: Record<string, string>) => row['QUERY PLAN']).join('\n');
+      expect(plan).toContain('on permits');
+      expect(plan).not.toContain('Seq Scan on permits');
+    }
+    await h.rows("DELETE FROM permits WHERE holder = 'somebody'");
   });
 
   it('W3: stand or fall with the statement: a refused batch tells nothing', async () => {

@@ -81,9 +81,9 @@ describe('packer', () => {
       fc.property(documentOf(columns), (document) => {
         const { fixed, texts } = packer.pack(document);
         const bytes = Buffer.concat([fixed, texts]);
-        const writers = packer.names.map(() => new Collector());
+        const writers = new Map(packer.names.map((name) => [name, new Collector()]));
         packer.pour(bytes, (offset) => bytes.subarray(offset), writers);
-        packer.names.forEach((name, index) => {
+        packer.names.forEach((name) => {
           const value = document[name] ?? null;
           const expected =
             value === null
@@ -93,7 +93,7 @@ describe('packer', () => {
                 : name === 'data'
                   ? JSON.stringify(value)
                   : value;
-          expect(writers[index]!.values, name).toEqual([expected]);
+          expect(writers.get(name)!.values, name).toEqual([expected]);
         });
       }),
       { numRuns: 300 },

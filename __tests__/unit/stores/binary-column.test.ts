@@ -59,15 +59,4 @@ describe('binary column', () => {
   ] as const)('%j does not take %j', (column, value) => {
     expect(() => new BinaryColumn(column, 1).value(value)).toThrow(BinaryValueError);
   });
-
-  it('forgets a row that turned out unreadable', async () => {
-    const binary = new BinaryColumn(text, 1);
-    binary.value('kept');
-    const mark = binary.mark();
-    binary.value('half a row');
-    binary.reset(mark);
-    binary.value('next');
-    const { rows } = await knex.raw('SELECT ?::text[] AS list', [binary.take()]);
-    expect(rows[0].list).toEqual(['kept', 'next']);
-  });
 });

@@ -1,5 +1,6 @@
 import type { ColumnWriter } from '../../lib/column-writer.ts';
 import type { Column } from '../../lib/entity.ts';
+import { UUID_BYTES, writeUuid } from '../../lib/uuid-bytes.ts';
 
 /** PostgreSQL's array type of a column, for casts. */
 export const arrayType = ({ type }: Column): string => `${type === 'enum' ? 'text' : type}[]`;
@@ -122,9 +123,8 @@ export class BinaryColumn implements ColumnWriter {
     }
     switch (this.column.type) {
       case 'uuid': {
-        const bytes = Buffer.from(String(value).replaceAll('-', ''), 'hex');
-        if (bytes.length !== 16) throw new BinaryValueError('not a uuid');
-        this.uuid(bytes, 0);
+        const start = this.#begin(UUID_BYTES);
+        if (!writeUuid(String(value), this.#bytes, start)) throw new BinaryValueError('not a uuid');
         return;
       }
       case 'int':
@@ -148,17 +148,6 @@ export class BinaryColumn implements ColumnWriter {
         this.text(bytes, 0, bytes.length);
       }
     }
-  }
-
-  /** The place to come back to when a row turns out unreadable halfway. */
-  mark(): { at: number; count: number; nulls: number } {
-    return { at: this.#at, count: this.#count, nulls: this.#nulls };
-  }
-
-  reset({ at, count, nulls }: { at: number; count: number; nulls: number }): void {
-    this.#at = at;
-    this.#count = count;
-    this.#nulls = nulls;
   }
 
   /** Something but nulls. */

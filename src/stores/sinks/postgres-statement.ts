@@ -9,7 +9,7 @@ import {
 } from '../../lib/entity.ts';
 import { memberRows, sheetStatement } from './sheet-statement.ts';
 import type { StoreWrite } from './sink.ts';
-import { type BatchStatement, list, quoteName, Rows, sameKey, upsert } from './statement-rows.ts';
+import { type BatchStatement, list, quoteName, Rows, rowAt, upsert } from './statement-rows.ts';
 import { asSeen, documentEvents } from './stored-events.ts';
 
 /**
@@ -108,12 +108,11 @@ export function olderStatement(entity: EntityDefinition, writes: readonly StoreW
   const rows = fields ? memberRows(fields, entity, writes) : documentRows(sink, entity, writes, { write_key: text });
   const target = fields ?? sink;
   const version = quoteName(target.version);
-  const on = sameKey(target.conflict, 'stored', 'incoming');
   // Sheets say in the batch's own answer which of them are refused.
   const rules = fields ? [] : refuse.map(({ code, when }) => `WHEN ${when} THEN '${code}'`);
   return {
     sql: `SELECT DISTINCT incoming.write_key, CASE ${rules.join(' ')} WHEN true THEN NULL END AS code FROM ${rows.from('incoming')}
-      JOIN ${quoteName(target.table)} stored ON ${on}
+      JOIN ${rowAt(target, 'incoming')} ON true
       WHERE stored.${version} < incoming.${version}${drop ? ` AND (${drop.when}) IS NOT TRUE` : ''}`,
     bindings: rows.bindings,
     unreadable: rows.unreadable,

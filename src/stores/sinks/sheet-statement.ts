@@ -40,7 +40,7 @@ export function sheetStatement(
     heads.try(write.key, () => {
       const head = addMembers(write, fields, members);
       heads.add({ ...head, [sink.version]: write.version, write_key: write.key });
-    }, [members]);
+    });
   const kept = `write_key NOT IN (SELECT write_key FROM refused)`;
   const headNames = Object.keys(headColumns);
   const memberNames = Object.keys(members.columns).filter((name) => name !== 'write_key');

@@ -11,7 +11,7 @@ export interface StoreWrite {
   /** The document, or a sheet's head; undefined when only fields of a sheet changed. */
   source?: RowSource;
   /** Changed fields of a sheet, each with its own version. */
-  fields: { document: Document; version: number }[];
+  fields: readonly { document: Document; version: number }[];
 }
 
 /** A document that can be read whole or poured into columns; both throw when its payload is broken. */

@@ -7,7 +7,7 @@ import { unreadable } from './sink.ts';
 export interface BatchStatement {
   sql: string;
   bindings: Buffer[];
-  /** Writes that the statement leaves out, since their payload cannot be read. */
+  /** Writes whose payload cannot be read; when there are any, the statement has to be made anew without them. */
   unreadable: { key: string; reason: RefusalReason }[];
 }
 
@@ -22,14 +22,11 @@ export class Rows {
     this.writers = new Map(Object.entries(columns).map(([name, column]) => [name, new BinaryColumn(column, rows)]));
   }
 
-  /** Adds a row, here and in the tables that go with it, or, when its payload turns out broken, nothing of it. */
-  try(key: string, add: () => void, others: readonly Rows[] = []): void {
-    const writers = [this, ...others].flatMap((rows) => [...rows.writers.values()]);
-    const marks = writers.map((writer) => writer.mark());
+  /** Adds a row. Of one whose payload turns out broken some columns have a value: the statement is then not to be sent. */
+  try(key: string, add: () => void): void {
     try {
       add();
     } catch (error) {
-      for (const [index, writer] of writers.entries()) writer.reset(marks[index]!);
       this.unreadable.push({ key, reason: unreadable(error) });
     }
   }
@@ -63,6 +60,13 @@ export const sameKey = (conflict: readonly string[], left: string, right: string
 
 /** A table with what decides whether a row is replaced. */
 export type Target = Pick<PostgresSink, 'table' | 'conflict' | 'version'>;
+
+/**
+ * The row of a table at the key of `other`, as `stored`, to be joined ON true. The limit keeps it a look by the key for each row:
+ * joined as a table, all of it may be read to find the rows of a batch.
+ */
+export const rowAt = ({ table, conflict }: Pick<Target, 'table' | 'conflict'>, other: string): string =>
+  `LATERAL (SELECT stored.* FROM ${quoteName(table)} stored WHERE ${sameKey(conflict, 'stored', other)} LIMIT 1) stored`;
 
 /** The guarded upsert of rows that stand in `source`. */
 export function upsert(target: Target, columns: readonly string[], source: string): string {

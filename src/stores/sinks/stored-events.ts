@@ -1,6 +1,6 @@
 import type { Column, Columns, EntityDefinition, PostgresSink, StoredEvent } from '../../lib/entity.ts';
 import { outboxClauses } from '../postgres/outbox.ts';
-import { quoteName, sameKey, type Target } from './statement-rows.ts';
+import { quoteName, rowAt, sameKey, type Target } from './statement-rows.ts';
 
 /*
  * Events that rows make when a batch stores them, as parts of the batch's one statement:
@@ -20,20 +20,20 @@ export function asSeen({ table, conflict, version }: Target): string {
 }
 
 /** Events of the documents in `written`, which has the row's columns; their keys are in `incoming`. */
-export function documentEvents({ table, conflict, events = [] }: PostgresSink, { columns }: EntityDefinition): string {
+export function documentEvents(sink: PostgresSink, { columns }: EntityDefinition): string {
   return clausesOf(
-    events,
+    sink.events ?? [],
     ({ name, payload, when }) =>
       `SELECT '${name}'::text AS name, incoming.write_key AS aggregate_id, ${payloadOf('written', payload, columns)} AS payload
-       FROM written JOIN incoming ON ${sameKey(conflict, 'incoming', 'written')}
-       LEFT JOIN ${quoteName(table)} stored ON ${sameKey(conflict, 'stored', 'written')}${when ? ` WHERE ${when}` : ''}`,
+       FROM written JOIN incoming ON ${sameKey(sink.conflict, 'incoming', 'written')}
+       LEFT JOIN ${rowAt(sink, 'written')} ON true${when ? ` WHERE ${when}` : ''}`,
   );
 }
 
 /** Events of the sheets whose fields are in `members`, which has the columns of their table; heads are in `incoming`. */
 export function sheetEvents(
   { events = [] }: PostgresSink,
-  { table, conflict, headId }: NonNullable<PostgresSink['fields']>,
+  target: NonNullable<PostgresSink['fields']>,
   { columns, fields }: EntityDefinition,
 ): string {
   return clausesOf(events, ({ name, payload, changed }) => {
@@ -41,9 +41,9 @@ export function sheetEvents(
     const member = quoteName(fields!.key);
     const [before, now] = [`stored.${quoteName(column)}`, `written.${quoteName(column)}`];
     return `SELECT '${name}'::text AS name, head.write_key AS aggregate_id, ${payloadOf('head', payload, columns)} || jsonb_build_object('changed', list.changed) AS payload
-      FROM (SELECT written.${quoteName(headId)} AS head_id,
+      FROM (SELECT written.${quoteName(target.headId)} AS head_id,
           jsonb_agg(jsonb_build_object('${key}', written.${member}, 'old', ${before}, 'new', ${now}) ORDER BY written.${member}) AS changed
-        FROM members written LEFT JOIN ${quoteName(table)} stored ON ${sameKey(conflict, 'stored', 'written')} WHERE ${before} IS DISTINCT FROM ${now}
+        FROM members written LEFT JOIN ${rowAt(target, 'written')} ON true WHERE ${before} IS DISTINCT FROM ${now}
         GROUP BY 1) list
       JOIN incoming head ON head.id = list.head_id`;
   });
