@@ -13,11 +13,13 @@ import { createReadiness } from './http/readiness.ts';
 import { Background } from './lib/background.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { EventConsumer } from './lib/events.ts';
+import { newId } from './lib/ids.ts';
 import type { Logger } from './lib/logger.ts';
 import { Metrics } from './lib/metrics.ts';
 import type { Route } from './lib/route.ts';
 import type { ScheduledTask } from './lib/scheduled-task.ts';
 import { createEngineMetrics, type EngineMetrics } from './metrics.ts';
+import { ActivityLog } from './services/activity-log/activity-log.ts';
 import { createAuthRoutes } from './services/auth/auth.routes.ts';
 import { AuthService } from './services/auth/auth-service.ts';
 import { AuthStore } from './services/auth/auth-store.ts';
@@ -141,13 +143,16 @@ export function createContainer({
     async (gauge) => gauge.set(await engine.eventLog.length()),
   );
   const logins = new SessionStore(knex);
-  const auth = new AuthService({ store, logins, guard, tokens, sessions, log });
+  const { buffer, writer } = engine;
+  const activity = new ActivityLog({ buffer, writer, db });
+  const auth = new AuthService({ store, logins, guard, tokens, sessions, activity, log });
   const mailer = createMailer({ ...config.mail, folder: join(config.dataDir, 'mails'), log });
   const background = new Background(log);
   const services = createServices({
     engine,
     knex,
     db,
+    activity,
     school,
     authStore: store,
     streams,
@@ -185,7 +190,7 @@ export function createContainer({
       isWritable: config.bullBoard.isWritable,
       login: async (name, password, origin) => {
         await limiter.consume('login', origin.ip);
-        return (await auth.login(name, password, { ...origin, now: clock.now() })).accessToken;
+        return (await auth.login(name, password, { ...origin, now: clock.now(), newId })).accessToken;
       },
       authenticate: (authorization) => sessions.authenticate(authorization, clock.now().getTime()),
     }),

@@ -5,6 +5,7 @@ import type { Queue } from 'bullmq';
 import express, { type NextFunction, type Request, type Response, Router } from 'express';
 import type { Queues } from '../../queues/index.ts';
 import type { Actor } from '../lib/actor.ts';
+import { requestIdOf } from './api.ts';
 import { plainIp } from './plain-ip.ts';
 import { problemOf, toAppError } from './problem.ts';
 import { securityHeaders } from './security-headers.ts';
@@ -13,7 +14,11 @@ export interface AdminQueuesDeps {
   queues: Queues;
   isWritable: boolean;
   /** @returns an access token */
-  login: (login: string, password: string, origin: { ip: string; userAgent: string }) => Promise<string>;
+  login: (
+    login: string,
+    password: string,
+    origin: { requestId: string; ip: string; userAgent: string },
+  ) => Promise<string>;
   authenticate: (authorization: string) => Actor | Promise<Actor>;
 }
 
@@ -63,6 +68,7 @@ export function createAdminQueues({ queues, isWritable, login, authenticate }: A
     const { login: name, password } = (request.body ?? {}) as Record<string, unknown>;
     try {
       const token = await login(String(name ?? ''), String(password ?? ''), {
+        requestId: requestIdOf(request),
         ip: plainIp(request.ip),
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 500),
       });

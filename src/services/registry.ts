@@ -6,7 +6,7 @@ import type { Route } from '../lib/route.ts';
 import type { ScheduledTask } from '../lib/scheduled-task.ts';
 import { activityLogEntity } from './activity-log/activity-log.entity.ts';
 import { createActivityLogRoutes } from './activity-log/activity-log.routes.ts';
-import { ActivityLog } from './activity-log/activity-log.ts';
+import type { ActivityLog } from './activity-log/activity-log.ts';
 import { createAnnouncements } from './announcements/announcements.ts';
 import { attendanceEntity } from './attendance/attendance.entity.ts';
 import { createAttendanceRoutes } from './attendance/attendance.routes.ts';
@@ -61,6 +61,7 @@ export const entities: readonly EntityDefinition[] = [
 export type ServiceDeps = Omit<AccountDeps, 'writes'> &
   Pick<SchoolCoreDeps, 'objects'> & {
     db: Db;
+    activity: ActivityLog;
     streams: OpenStreams;
   };
 
@@ -79,9 +80,8 @@ export interface Services {
 
 /** Builds the services and gathers their routes, what they do about events, by the clock, and for jobs. */
 export function createServices(deps: ServiceDeps): Services {
-  const { engine, knex, db, school, authStore, streams, secrets } = deps;
+  const { engine, knex, activity, school, authStore, streams, secrets } = deps;
   const { buffer, writer, reader, cache } = engine;
-  const activity = new ActivityLog({ buffer, writer, db });
   const writes = new WriteThrough({ knex, activity });
   const files = new Files(knex);
   // A service whose rows a scope covers, and a login's own scopes do not name, adds its source: routes for R.

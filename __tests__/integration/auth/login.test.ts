@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { BufferUnavailableError } from '../../../src/errors/catalogue.ts';
 import { useSchool } from '../../support/harness.ts';
 import { DEMO_PASSWORD } from '../../support/template.ts';
 import { until } from '../../support/until.ts';
@@ -40,6 +41,30 @@ describe('login', () => {
       noted: true,
       life: { days: 30 },
     });
+  });
+
+  it('has a line in the audit log, as everything that changes something', async () => {
+    const { body } = await login('student0006');
+    const [sid] = body.data.refresh_token.split('.');
+    const { body: lines } = await school.as('admin')('GET', `/activity-logs?entity=${sid}`);
+    expect(lines.data).toMatchObject([
+      {
+        action: 'session.start',
+        service: 'auth',
+        actor: { user_id: body.data.user.id, roles: ['student'] },
+        entity: { type: 'session', id: sid },
+        ip: expect.stringMatching(/127\.0\.0\.1|::1/),
+      },
+    ]);
+  });
+
+  it('goes on without that line while the buffer takes no writes', async () => {
+    const put = vi.spyOn(school.engine.writer, 'put').mockRejectedValueOnce(new BufferUnavailableError());
+    const { status, body } = await login('student0006');
+    put.mockRestore();
+    expect(status).toBe(200);
+    const [sid] = body.data.refresh_token.split('.');
+    expect((await school.as('admin')('GET', `/activity-logs?entity=${sid}`)).body.data).toEqual([]);
   });
 
   it('gives roles and scopes of somebody who is a teacher and a parent', async () => {

@@ -56,6 +56,12 @@ describe('refresh', () => {
     const { status, body } = await refresh(first);
     expect({ status, code: body.code }).toEqual({ status: 401, code: 'REFRESH_REUSED' });
     expect(await row(first)).toMatchObject({ revoke_reason: 'refresh_reused' });
+    const [sid] = first.split('.');
+    const { body: lines } = await school.as('admin')('GET', `/activity-logs?entity=${sid}`);
+    expect(lines.data.map(({ action, after }: { action: string; after?: object }) => ({ action, after }))).toEqual([
+      { action: 'session.end', after: { reason: 'refresh_reused' } },
+      { action: 'session.start' },
+    ]);
     expect((await me(second.access_token)).body.code).toBe('SESSION_ENDED');
     expect((await refresh(second.refresh_token)).body.code).toBe('REFRESH_INVALID');
     expect((await me(other.access_token)).status).toBe(200);

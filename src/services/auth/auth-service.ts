@@ -7,6 +7,7 @@ import {
 import type { Role } from '../../lib/actor.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Activity, ActivityLog, ActivityOrigin } from '../activity-log/activity-log.ts';
 import { type AuthStore, FIRST_GENERATION } from './auth-store.ts';
 import { LOCK_SECONDS, type LoginGuard, lockedFor, MOST_FAILURES } from './login-guard.ts';
 import { isPassword } from './passwords.ts';
@@ -26,11 +27,12 @@ export interface Login extends TokenPair {
   user: { id: string; login: string; name: string; roles: Role[] };
 }
 
-/** Where a login comes from and when. */
-export interface LoginOrigin {
-  ip: string;
+/** Which request it is; who sends it is seen by its password or token. */
+type Origin = Omit<ActivityOrigin, 'actor'>;
+
+/** Where a login comes from as well. */
+export interface LoginOrigin extends Origin {
   userAgent: string;
-  now: Date;
 }
 
 /** A3: a login lasts this long without a refresh. */
@@ -49,6 +51,7 @@ export class AuthService {
   readonly #guard: LoginGuard;
   readonly #tokens: Tokens;
   readonly #sessions: Sessions;
+  readonly #activity: ActivityLog;
   readonly #log: Log;
 
   constructor(deps: {
@@ -57,6 +60,7 @@ export class AuthService {
     guard: LoginGuard;
     tokens: Tokens;
     sessions: Sessions;
+    activity: ActivityLog;
     log: Log;
   }) {
     this.#store = deps.store;
@@ -64,6 +68,7 @@ export class AuthService {
     this.#guard = deps.guard;
     this.#tokens = deps.tokens;
     this.#sessions = deps.sessions;
+    this.#activity = deps.activity;
     this.#log = deps.log;
   }
 
@@ -72,7 +77,8 @@ export class AuthService {
    * @throws LockedError after five failures in 15 min, with Retry-After
    * @throws SuspendedError when the password is right but the account is not active
    */
-  async login(login: string, password: string, { ip, userAgent, now }: LoginOrigin): Promise<Login> {
+  async login(login: string, password: string, origin: LoginOrigin): Promise<Login> {
+    const { ip, userAgent, now } = origin;
     const attempts = await this.#guard.attempt(login);
     const row = await this.#store.findLogin(login).catch(async (error: unknown) => {
       await this.#guard.takeBack(login);
@@ -100,6 +106,7 @@ export class AuthService {
     // Right a moment ago: what ended the other logins must end this one, too (A4).
     if (!isOpen) throw new BadCredentialsError();
     const session = await this.#sessions.open(sid, row.id);
+    await this.#record(origin, session, { action: 'session.start', sid });
     return {
       ...(await this.#pairOf(sid, FIRST_GENERATION, session, now)),
       isPasswordTemporary: row.isPasswordTemporary,
@@ -117,24 +124,28 @@ export class AuthService {
    * @throws RefreshInvalidError for a token that is not ours, and when the login has ended
    * @throws RefreshReusedError when the token was used before
    */
-  async refresh(token: string, now: Date): Promise<TokenPair> {
+  async refresh(token: string, origin: Origin): Promise<TokenPair> {
+    const { now } = origin;
     const { sid, generation } = this.#tokens.verifyRefresh(token);
     const rotated = await this.#logins.rotate({ sid, generation, expiresAt: expiryOf(now), now });
-    if (!rotated) return this.#repeat(sid, generation, now);
+    if (!rotated) return this.#repeat(sid, generation, origin);
     const { userId, expiredAt } = rotated;
     // A copy that is not told still tells the truth about everything else.
     if (Date.parse(expiredAt) - now.getTime() < COPY_MS) await this.#sessions.forget(userId).catch(() => {});
     return this.#renewed(sid, generation + 1, userId, now);
   }
 
-  async #repeat(sid: string, generation: number, now: Date): Promise<TokenPair> {
+  async #repeat(sid: string, generation: number, origin: Origin): Promise<TokenPair> {
+    const { now } = origin;
     const login = await this.#logins.find(sid, now);
     if (!login || login.generation <= generation) throw new RefreshInvalidError();
     const { userId } = login;
     const isJustReplaced =
       login.generation === generation + 1 && now.getTime() - Date.parse(login.rotatedAt) <= REPLACED_MS;
     if (isJustReplaced) return this.#renewed(sid, login.generation, userId, now);
-    await this.#sessions.changing([userId], () => this.#logins.end({ userId, sid, reason: 'refresh_reused', now }));
+    const reason = 'refresh_reused';
+    await this.#sessions.changing([userId], () => this.#logins.end({ userId, sid, reason, now }));
+    await this.#record(origin, { userId, roles: [] }, { action: 'session.end', sid, after: { reason } });
     this.#log.warn('a refresh token was used again; its login is ended', { userId, sid });
     throw new RefreshReusedError();
   }
@@ -152,6 +163,20 @@ export class AuthService {
       refreshToken: this.#tokens.signRefresh(sid, generation),
       expiresIn: ACCESS_TOKEN_SECONDS,
     };
+  }
+
+  /** Whoever cannot be noted comes in all the same: a buffer that takes no writes must not keep out those who look after it. */
+  async #record(
+    origin: Origin,
+    { userId, roles }: Pick<Session, 'userId' | 'roles'>,
+    { sid, ...said }: Pick<Activity, 'action' | 'after'> & { sid: string },
+  ): Promise<void> {
+    const caller = { ...origin, actor: { userId, roles } };
+    try {
+      await this.#activity.record(caller, { service: 'auth', entity: { type: 'session', id: sid }, ...said });
+    } catch (error) {
+      this.#log.warn('no line in the audit log', { ...said, userId, sid, error });
+    }
   }
 
   async #noteFailure(userId: string, failures: number, now: Date): Promise<void> {

@@ -50,8 +50,8 @@ export const createAuthRoutes = ({ auth }: { auth: AuthService }): Route[] => [
         roles: Joi.array().items(Joi.string().valid(...ROLES)),
       }),
     }),
-    async handle({ body, ip, userAgent, now }) {
-      const login = await auth.login(body.login, body.password, { ip, userAgent, now });
+    async handle({ body, requestId, ip, userAgent, now, newId }) {
+      const login = await auth.login(body.login, body.password, { requestId, ip, userAgent, now, newId });
       return ok({
         ...pairOf(login),
         is_password_temporary: login.isPasswordTemporary,
@@ -70,6 +70,7 @@ export const createAuthRoutes = ({ auth }: { auth: AuthService }): Route[] => [
     body: Joi.object({ refresh_token: Joi.string().max(200).required() }),
     errors: ['REFRESH_INVALID', 'REFRESH_REUSED'],
     response: view(tokenFields),
-    handle: async ({ body, now }) => ok(pairOf(await auth.refresh(body.refresh_token, now))),
+    handle: async ({ body, requestId, ip, now, newId }) =>
+      ok(pairOf(await auth.refresh(body.refresh_token, { requestId, ip, now, newId }))),
   }),
 ];
