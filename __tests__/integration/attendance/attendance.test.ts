@@ -29,6 +29,7 @@ describe('attendance', () => {
     });
     expect(saved.status).toBe(202);
     expect(saved.body.data.is_complete).toBe(true);
+    expect((await teacher('GET', path())).body.meta).toEqual({ source: 'buffer', pending: true });
     const run = await school.sync();
     expect(run.failed).toBe(0);
     const entries = await school.rows(
@@ -41,8 +42,9 @@ describe('attendance', () => {
         { status: 'late', minutes_late: 7 },
       ]),
     );
-    const again = (await teacher('GET', path())).body.data;
-    expect(again).toMatchObject({ is_complete: true, pending: false });
+    const again = (await teacher('GET', path())).body;
+    expect(again.data).toMatchObject({ is_complete: true, pending: false });
+    expect(again.meta).toEqual({ source: expect.stringMatching(/^(cache|db)$/), pending: false });
   });
 
   it('AT4 merges by student: two teachers marking different students lose nothing, before and after a sync', async () => {

@@ -155,6 +155,10 @@ describe('submission', () => {
     const { data } = (await give({ max_revisions: 1 })).body;
     const draft = await student('PUT', `/homework/${data.id}/submission`, { body: { body: 'draft' } });
     expect(draft.body.data).toMatchObject({ status: 'draft', revision: 0, submitted_at: null });
+    expect((await student('GET', `/homework/${data.id}/submission`)).body.meta).toEqual({
+      source: 'buffer',
+      pending: true,
+    });
     expect(
       (await teacher('GET', `/homework/${data.id}/submissions`)).body.data.filter(
         (line: { state: string }) => line.state === 'submitted',

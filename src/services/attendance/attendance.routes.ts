@@ -64,8 +64,8 @@ export const createAttendanceRoutes = ({
     response: sheetView,
     async handle(context) {
       const { id, date } = context.params;
-      const sheet = await sheets.get(context, id, date, context.query.period);
-      return ok(sheet, { pending: sheet.pending }, sheet.version > 0 ? { etag: sheet.version } : {});
+      const { sheet, source } = await sheets.get(context, id, date, context.query.period);
+      return ok(sheet, { source, pending: sheet.pending }, sheet.version > 0 ? { etag: sheet.version } : {});
     },
   }),
   defineRoute<SheetParams, { period: number }, SheetBody>({

@@ -1,4 +1,4 @@
-import type { FoundSheet, Reader } from '../../buffer/reader.ts';
+import type { FoundSheet, Reader, ReadSource } from '../../buffer/reader.ts';
 import type { WriteBuffer } from '../../buffer/write-buffer.ts';
 import type { Writer } from '../../buffer/writer.ts';
 import { NotEnrolledError, NotFoundError, SheetClosedError } from '../../errors/catalogue.ts';
@@ -82,7 +82,12 @@ export class SheetService {
   }
 
   /** The class of a date with what is marked, or would be by an approved leave (AT2). */
-  async get(caller: Pick<Reading, 'reach'>, classId: string, on: string, period: number): Promise<SheetView> {
+  async get(
+    caller: Pick<Reading, 'reach'>,
+    classId: string,
+    on: string,
+    period: number,
+  ): Promise<{ sheet: SheetView; source: ReadSource }> {
     const { reader, school } = this.#deps;
     const reach = await caller.reach();
     await school.requireClass(classId);
@@ -91,12 +96,13 @@ export class SheetService {
       school.roster(classId, on),
       school.approvedLeave(classId, on),
     ]);
-    return viewOf({ classId, on, period }, roster, leaves, {
+    const sheet = viewOf({ classId, on, period }, roster, leaves, {
       head: found?.head as unknown as SheetHead | undefined,
       entries: entriesOf(found),
       version: found?.version ?? 0,
       isPending: found?.isPending ?? false,
     });
+    return { sheet, source: found?.source ?? 'db' };
   }
 
   /** How a student is marked in the day's roll; undefined while unmarked. */

@@ -219,7 +219,7 @@ export const createHomeworkRoutes = ({
     response: submissionView,
     async handle(context) {
       const view = await submissions.get(context, context.params.id, context.query.student_id);
-      return ok(toSubmission(view), { pending: view.isPending }, { etag: view.version });
+      return ok(toSubmission(view), { source: view.source, pending: view.isPending }, { etag: view.version });
     },
   }),
   defineRoute<{ id: string }, { status?: string }>({

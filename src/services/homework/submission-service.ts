@@ -1,4 +1,4 @@
-import type { Found, Reader } from '../../buffer/reader.ts';
+import type { Found, Reader, ReadSource } from '../../buffer/reader.ts';
 import type { Writer } from '../../buffer/writer.ts';
 import {
   AlreadyGradedError,
@@ -39,6 +39,10 @@ export interface SubmissionView {
   isPending: boolean;
   /** Absent while it is not the caller's to see (H9). */
   grade: Grade | undefined;
+}
+
+export interface FoundSubmission extends SubmissionView {
+  source: ReadSource;
 }
 
 export interface WrittenSubmission extends SubmissionView {
@@ -145,7 +149,7 @@ export class SubmissionService {
   }
 
   /** @throws NotFoundError when there is none in the caller's scope */
-  async get(caller: Reading, homeworkId: string, studentId: string | undefined): Promise<SubmissionView> {
+  async get(caller: Reading, homeworkId: string, studentId: string | undefined): Promise<FoundSubmission> {
     const view = await this.#deps.homework.get(caller, homeworkId);
     const student = studentId ?? (await caller.actor.scopes()).studentId;
     if (!student) throw new NotFoundError();
@@ -224,7 +228,7 @@ export class SubmissionService {
     caller: Pick<Reading, 'reach'>,
     view: HomeworkView,
     studentId: string,
-  ): Promise<SubmissionView | undefined> {
+  ): Promise<FoundSubmission | undefined> {
     const { reader, store } = this.#deps;
     const { homework, isLed } = view;
     const reach = await this.#reachOf(caller, view);
@@ -238,6 +242,7 @@ export class SubmissionService {
       submission: found.document as unknown as HomeworkSubmission,
       version: found.version,
       isPending: found.isPending,
+      source: found.source,
       grade: grade && (isLed || grade.releasedAt !== null) ? grade : undefined,
     };
   }
