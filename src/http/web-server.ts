@@ -5,6 +5,8 @@ import { listen } from '../lib/listen.ts';
 /** Slow clients hold a socket, not a request: headers, then the whole request, must arrive within these. */
 const HEADERS_MS = 15_000;
 const REQUEST_MS = 30_000;
+/** Room for a cursor that is too long, in a script of twelve characters a letter in a URL: it gets a 400 that names it. */
+const MOST_HEADER_BYTES = 32 * 1024;
 /** Longer than load balancers keep idle connections, so that they close first. */
 const KEEP_ALIVE_MS = 65_000;
 /** Requests under way at a stop get so long; the rest of the stop needs the remainder of its 30 s. */
@@ -19,7 +21,12 @@ export class WebServer {
 
   constructor(app: RequestListener) {
     this.#server = createServer(
-      { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+      {
+        maxHeaderSize: MOST_HEADER_BYTES,
+        headersTimeout: HEADERS_MS,
+        requestTimeout: REQUEST_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+      },
       (request, response) => {
         if (this.#isStopping) response.setHeader('Connection', 'close');
         this.#open.add(response);

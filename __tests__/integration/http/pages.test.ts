@@ -54,6 +54,11 @@ describe('pages of lists', () => {
     },
   );
 
+  it('say of a cursor that is too long what is wrong, whatever its script', async () => {
+    const { status, body } = await admin('GET', `/homework?cursor=${encodeURIComponent('🏫'.repeat(2_001))}`);
+    expect({ status, pointer: body.errors?.[0].pointer }).toEqual({ status: 400, pointer: '/query/cursor' });
+  });
+
   it('go on after the longest names and titles, in any script', async () => {
     const title = '😀'.repeat(200);
     const event = (start_local: string) => ({
