@@ -181,7 +181,10 @@ export class PointsService {
       const past = [...closed, ...opened].filter((date) => date <= today);
       // This event may be here before whoever made the change has them asked anew.
       await this.#deps.school.forgetSchoolDays(past);
-      return (await Promise.all(past.map((date) => this.#ofDay(date)))).flat();
+      // One after the other: of a vacation or a year they would take every connection from others.
+      const entries: PointEntry[] = [];
+      for (const date of past) entries.push(...(await this.#ofDay(date)));
+      return entries;
     }
     if (name !== 'attendance.stored') return [];
     const { date, period, changed } = payload as unknown as AttendanceChanged;
