@@ -1,8 +1,9 @@
+import { isDatabaseAway } from '../src/errors/driver-errors.ts';
 import type { DomainEvent, EventConsumer } from '../src/lib/events.ts';
 import type { Log } from '../src/lib/log.ts';
 import type { EventLog, LoggedEntry, LoggedEvent } from '../src/live/event-log.ts';
 import type { Lease } from '../src/live/lease.ts';
-import { isServerAway } from './server-away.ts';
+import { MailNotSentError } from '../src/stores/mail/mailer.ts';
 
 export interface EventReaderDeps {
   consumer: EventConsumer;
@@ -207,3 +208,7 @@ export class EventReader {
     }
   }
 }
+
+/** What needs a server waits for it; that it is away is no fault of the event. */
+const isServerAway = (error: unknown): boolean =>
+  isDatabaseAway(error) || (error instanceof MailNotSentError && error.isServerAway);

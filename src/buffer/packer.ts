@@ -34,7 +34,8 @@ export class Packer {
     isJson: boolean;
   }[];
   readonly #bitmapBytes: number;
-  #poured: { writers: RowWriters; targets: readonly (ColumnWriter | undefined)[] } | undefined;
+  /** A writer a column, looked up once for the rows of a batch, and gone with it. */
+  readonly #targets = new WeakMap<RowWriters, readonly (ColumnWriter | undefined)[]>();
 
   constructor(columns: Columns) {
     this.#columns = Object.entries(columns).map(([name, column]) => {
@@ -163,11 +164,13 @@ export class Packer {
     }
   }
 
-  /** A writer a column, looked up once for the rows of a batch. */
   #targetsOf(writers: RowWriters): readonly (ColumnWriter | undefined)[] {
-    if (this.#poured?.writers !== writers)
-      this.#poured = { writers, targets: this.#columns.map(({ name }) => writers.get(name)) };
-    return this.#poured.targets;
+    let targets = this.#targets.get(writers);
+    if (!targets) {
+      targets = this.#columns.map(({ name }) => writers.get(name));
+      this.#targets.set(writers, targets);
+    }
+    return targets;
   }
 
   /** One value that is not a text, without the others; undefined when it is absent, null or a text. */

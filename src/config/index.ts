@@ -28,7 +28,6 @@ function group(env: Environment) {
       services: env.SERVICES,
       rateLimitFactor: env.RATE_LIMIT_FACTOR,
     },
-    /** Without an address of a server, mail becomes files in `dataDir`. */
     /** Server-sent events. */
     streams: {
       heartbeatMs: env.STREAM_HEARTBEAT_SECONDS * MS,
@@ -39,6 +38,7 @@ function group(env: Environment) {
     auth: { keys: env.JWT_KEYS, demoPassword: env.DEMO_PASSWORD },
     /** Address of the web application, for links in mails. */
     appUrl: env.APP_URL,
+    /** Without an address of a server, mail becomes files in `dataDir`. */
     mail: { url: env.MAIL_URL, from: env.MAIL_FROM },
     bullBoard: { isWritable: env.BULL_BOARD_WRITABLE },
     postgres: {

@@ -91,21 +91,24 @@ export class EventLog {
   /**
    * Entries after a place that a consumer has to handle, oldest first: those it has begun and not confirmed, then further ones,
    * which it begins now. What is new is taken first and then read like what was left, since the answer to the taking may be lost:
-   * a command that is sent again takes the next ones.
+   * a command that is sent again takes the next ones. Where new ones lie before the place, the group was made anew meanwhile: then
+   * they come from the beginning.
    */
   async take(consumer: string, shard: number, after: string, count: number): Promise<LoggedEntry[]> {
     const key = this.#keys.events(shard);
-    const read = (from: string) =>
-      this.#redis.xreadgroup('GROUP', consumer, READER, 'COUNT', count, 'STREAMS', key, from);
-    const both = async () => (await Promise.all([read('>'), read(after)]))[1];
-    const answer = await both().catch(async (error: Error) => {
+    const read = async (from: string) => {
+      const answer = await this.#redis.xreadgroup('GROUP', consumer, READER, 'COUNT', count, 'STREAMS', key, from);
+      return ((answer ?? []) as [string, Entry[]][])[0]?.[1] ?? [];
+    };
+    const both = () => Promise.all([read('>'), read(after)]);
+    const [begun, left] = await both().catch(async (error: Error) => {
       if (!error.message.startsWith('NOGROUP')) throw error;
       // Its place is gone, or the whole log. What was handled is known by its id.
       await this.#join(consumer, key);
       return both();
     });
-    const [stream] = (answer ?? []) as [string, Entry[]][];
-    return (stream?.[1] ?? []).map(([place, fields]) => {
+    const isAnew = begun[0] !== undefined && isBefore(begun[0][0], after);
+    return (isAnew ? await read('0') : left).map(([place, fields]) => {
       const texts = (fields ?? ['', '']).filter((_, index) => index % 2 === 1);
       const entry: LoggedEntry = { shard, place, events: [], open: texts.length };
       entry.events = texts.map((text) => ({ entry, event: parse(text) }));

@@ -72,6 +72,23 @@ describe('events', () => {
     expect(await arrived(aggregate, 2)).toEqual([1, 2]);
   });
 
+  it('come and are confirmed although the place in the log was made anew, before what others have still to handle', async () => {
+    const aggregate = newId();
+    const key = school.engine.keys.events(0);
+    for (let number = 1; number <= 25; number++) await append(build(aggregate, number));
+    await arrived(aggregate, 25);
+    await redis.xgroup('DESTROY', key, NAME);
+    await redis.xgroup('CREATE', key, NAME, '0');
+    await append(build(aggregate, 26));
+    expect((await arrived(aggregate, 26)).at(-1)).toBe(26);
+    await until('all are confirmed', async () => {
+      const [unconfirmed] = (await redis.xpending(key, NAME)) as [number];
+      return unconfirmed === 0 || undefined;
+    });
+    // What was handled is known by its id.
+    expect(handled.filter(({ aggregateId }) => aggregateId === aggregate)).toHaveLength(26);
+  });
+
   it('are not trimmed away while nobody has a place in the log', async () => {
     const key = school.engine.keys.events(0);
     await redis.del(key);

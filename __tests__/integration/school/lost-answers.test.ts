@@ -17,7 +17,7 @@ async function loseAnswer(key: string): Promise<void> {
   const { redis, keys } = school.engine;
   const name = keys.cache(`idem:${adminId}:${key}`);
   const { reply: _, ...record } = JSON.parse((await redis.get(name))!);
-  await redis.set(name, JSON.stringify({ ...record, startedAtMs: 0 }), 'KEEPTTL');
+  await redis.set(name, JSON.stringify(record), 'KEEPTTL');
 }
 
 const student = { admission_no: 'L-1', full_name: 'Lost Answer', birth_on: '2013-05-01', admitted_on: '2025-04-01' };

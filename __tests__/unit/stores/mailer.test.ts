@@ -55,11 +55,12 @@ describe('mail through a server', () => {
     server.refuses = false;
   });
 
-  it('finds a server that says nothing once for all who send, and finds it again', async () => {
+  it('finds a server that says nothing once for all who send, says so once, and finds it again', async () => {
+    const log = createTestLog();
     const mute = new FakeMailServer();
     const url = await mute.open();
     await mute.close();
-    const sender = createMailer({ url, from: 'school@example.org', folder: '', log: createTestLog(), againMs: 200 });
+    const sender = createMailer({ url, from: 'school@example.org', folder: '', log, againMs: 200 });
     const reasonOf = (sent: Promise<void>) =>
       sent.then(
         () => 'sent',
@@ -71,6 +72,11 @@ describe('mail through a server', () => {
     await mute.open(Number(new URL(url).port));
     await until('the mail', async () => ((await reasonOf(sender.send(mail))) === 'sent' ? true : undefined));
     expect(await Promise.all([sender.send(mail), sender.send(mail)].map(reasonOf))).toEqual(['sent', 'sent']);
+    expect(log.lines.map(({ level, message }) => [level, message])).toEqual([
+      ['warn', 'mail server is away; mails wait for it'],
+      ['info', 'mail server is back'],
+    ]);
+    expect(JSON.stringify(log.lines)).not.toContain('@');
     sender.close();
     await mute.close();
   });

@@ -64,7 +64,7 @@ const TIMEOUT_MS = 10_000;
 const AGAIN_MS = 5_000;
 
 export function createMailer({ url, from, folder, log, againMs = AGAIN_MS }: MailerOptions): Mailer {
-  if (url !== undefined) return createSmtpMailer(url, from, againMs);
+  if (url !== undefined) return createSmtpMailer({ url, from, againMs, log });
   log.warn('MAIL_URL is not set: mails are kept as files in DATA_DIR, good for development only');
   return createFileMailer(folder, from);
 }
@@ -80,7 +80,17 @@ const messageOf = ({ id, to, subject, text }: Mail, from: string) => ({
   disableUrlAccess: true,
 });
 
-function createSmtpMailer(url: string, from: string, againMs: number): Mailer {
+function createSmtpMailer({
+  url,
+  from,
+  againMs,
+  log,
+}: {
+  url: string;
+  from: string;
+  againMs: number;
+  log: Log;
+}): Mailer {
   const { protocol, hostname, port, username, password } = new URL(url);
   const transport = createTransport({
     pool: true,
@@ -105,7 +115,11 @@ function createSmtpMailer(url: string, from: string, againMs: number): Mailer {
       } catch (error) {
         failure = new MailNotSentError(mail.id, error as MailServerError);
       }
+      const wasAway = isAway;
       isAway = failure?.isServerAway ?? false;
+      // What waits for it fails nowhere.
+      if (isAway && !wasAway) log.warn('mail server is away; mails wait for it', { error: failure });
+      if (wasAway && !isAway) log.info('mail server is back');
       againAtMs = performance.now() + againMs;
       if (failure) throw failure;
     },
