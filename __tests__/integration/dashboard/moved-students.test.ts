@@ -85,4 +85,16 @@ describe('a student who has moved', () => {
     expect(await marked.neverAbsent({ from: TODAY, to: TODAY }, 1)).toContain(moved);
     expect(await marked.neverAbsent({ from: TODAY, to: TODAY }, 2), 'one day is taken for two').toEqual([]);
   });
+
+  it('DB2: keeps the bonus of a month when only the old class missed it on the day of the move', async () => {
+    const [moved, missing] = classmates.slice(2, 4) as [string, string];
+    await roll(moved, 'absent');
+    await roll(missing, 'absent');
+    await move(moved);
+    await roll(moved, 'present', TODAY, otherClass);
+    await school.sync();
+    const never = await new AttendanceStore(school.container.knex).neverAbsent({ from: TODAY, to: TODAY }, 1);
+    expect(never).toContain(moved);
+    expect(never).not.toContain(missing);
+  });
 });

@@ -225,6 +225,23 @@ describe('points for attendance', () => {
     await arrives(2, 'attendance');
   });
 
+  it('AT8: a closing that is told once more late takes nothing from a day that is open again', async () => {
+    await takeRoll('present');
+    await arrives(2, 'attendance');
+    const consumer = school.container.consumers.find(({ name }) => name === 'points')!;
+    await consumer.handle({
+      id: newId(),
+      name: 'calendar.holiday.changed',
+      aggregateId: 'school_days',
+      payload: { dates: [TODAY], closed: [TODAY], opened: [] },
+      v: 1,
+      at: school.clock.now().toISOString(),
+      actorId: null,
+      requestId: null,
+    });
+    await arrives(2, 'attendance');
+  });
+
   it('DB2: what is not stored yet earns nothing, and what the database refuses never does', async () => {
     await takeRoll('absent');
     await arrives(0, 'attendance');

@@ -127,6 +127,14 @@ describe('admitting a student', () => {
     expect(await admin('PATCH', `/students/${id}`, { body: fields })).toMatchObject(refused);
   });
 
+  it('judges dates by a change of dates only: others have been there for longer than the rule', async () => {
+    const { id } = (await admit()).body.data;
+    await school.rows('UPDATE students SET birth_on = admitted_on + 1 WHERE id = $1', [id]);
+    const patch = (body: object) => admin('PATCH', `/students/${id}`, { body });
+    expect((await patch({ full_name: 'Asha Rao' })).status).toBe(200);
+    expect((await patch({ admitted_on: '2025-06-02' })).status).toBe(422);
+  });
+
   it('takes effect once for the same Idempotency-Key', async () => {
     const body = newStudent();
     const headers = { 'idempotency-key': 'admission-1' };

@@ -40,15 +40,22 @@ export class AttendanceStore {
   }
 
   /**
-   * Students who were marked on so many days at least of a range of dates, and absent on none of them.
+   * Students who were marked on so many days at least of a range of dates, and absent on none of them; on a day with marks of two
+   * classes that of the class they are in then counts (A7).
    *
    * @param from dates, both included
    */
   async neverAbsent({ from, to }: { from: string; to: string }, leastDays: number): Promise<string[]> {
     const result = await this.#knex.raw(
-      `SELECT e.student_id FROM attendance_entries e JOIN attendance_sheets s ON s.id = e.sheet_id
-       WHERE e.on_date BETWEEN ? AND ? AND s.period_no = 0 AND s.status <> 'void'
-       GROUP BY e.student_id HAVING count(DISTINCT e.on_date) >= ? AND count(*) FILTER (WHERE e.status = 'absent') = 0`,
+      `SELECT student_id FROM (
+         SELECT DISTINCT ON (e.student_id, e.on_date) e.student_id, e.status
+         FROM attendance_entries e JOIN attendance_sheets s ON s.id = e.sheet_id
+         LEFT JOIN enrollments m ON m.student_id = e.student_id AND m.class_id = s.class_id
+           AND m.starts_on <= e.on_date AND (m.ends_on IS NULL OR m.ends_on >= e.on_date)
+         WHERE e.on_date BETWEEN ? AND ? AND s.period_no = 0 AND s.status <> 'void'
+         ORDER BY e.student_id, e.on_date, m.id IS NULL
+       ) days
+       GROUP BY student_id HAVING count(*) >= ? AND count(*) FILTER (WHERE status = 'absent') = 0`,
       [from, to, leastDays],
     );
     return result.rows.map(({ student_id }: { student_id: string }) => student_id);

@@ -178,33 +178,36 @@ export class PointsService {
     }
     if (name === 'calendar.holiday.changed') {
       const { closed, opened } = payload as unknown as HolidayChanged;
-      const isPast = (date: string) => date <= today;
-      const days = [
-        ...closed.filter(isPast).map((date) => this.#ofDay(date, false)),
-        ...opened.filter(isPast).map((date) => this.#ofDay(date, true)),
-      ];
-      return (await Promise.all(days)).flat();
+      const past = [...closed, ...opened].filter((date) => date <= today);
+      // This event may be here before whoever made the change has them asked anew.
+      await this.#deps.school.forgetSchoolDays(past);
+      // One after the other: of a vacation or a year they would take every connection from others.
+      const entries: PointEntry[] = [];
+      for (const date of past) entries.push(...(await this.#ofDay(date)));
+      return entries;
     }
     if (name !== 'attendance.stored') return [];
     const { date, period, changed } = payload as unknown as AttendanceChanged;
     // AT3: only the day's roll counts.
     if (period !== 0) return [];
-    const [day] = await this.#deps.school.schoolDays(date, date);
-    const studentIds = changed.map(({ student }) => student);
-    return this.#ofDay(date, day?.isOpen !== false, studentIds);
+    return this.#ofDay(
+      date,
+      changed.map(({ student }) => student),
+    );
   }
 
   /**
-   * What the rolls of a day are worth as their rows are now: an event that an admin has tried again late must not bring back what a
-   * later one has replaced. Nothing on a closed day (AT8), and once where a student is in the rolls of two classes.
+   * What the rolls of a day are worth as rows and calendar are now: an event that an admin has tried again late must not bring back
+   * what a later one has replaced. Nothing on a closed day (AT8), and once where a student is in the rolls of two classes.
    *
    * @param studentIds all who are marked, or were, unless told
    */
-  async #ofDay(date: string, isOpen: boolean, studentIds?: readonly string[]): Promise<PointEntry[]> {
+  async #ofDay(date: string, studentIds?: readonly string[]): Promise<PointEntry[]> {
     const { attendance, store, school } = this.#deps;
+    const [day] = await school.schoolDays(date, date);
     const [known, marks] = await Promise.all([
       store.entriesOf('attendance', date, studentIds),
-      isOpen ? attendance.marks({ ...(studentIds ? { studentIds } : {}), from: date, to: date }) : [],
+      day?.isOpen === false ? [] : attendance.marks({ ...(studentIds ? { studentIds } : {}), from: date, to: date }),
     ]);
     const marksOf = Map.groupBy(marks, ({ studentId }) => studentId);
     const knownOf = Map.groupBy(known, ({ studentId }) => studentId);

@@ -1,4 +1,4 @@
-import { type Clock, schoolDateOf, schoolTimeOf } from '../../lib/clock.ts';
+import { schoolDateOf, schoolTimeOf } from '../../lib/clock.ts';
 import type { SheetService } from '../attendance/sheet-service.ts';
 import type { Homework } from '../homework/homework.entity.ts';
 import type { HomeworkService } from '../homework/homework-service.ts';
@@ -20,11 +20,10 @@ export interface TopicDeps {
   submissions: SubmissionService;
   sheets: SheetService;
   store: NotificationStore;
-  clock: Clock;
 }
 
 /** The first kinds of notification; other services add theirs. */
-export function createTopics({ school, homework, submissions, sheets, store, clock }: TopicDeps): Topic[] {
+export function createTopics({ school, homework, submissions, sheets, store }: TopicDeps): Topic[] {
   /** A homework that the class sees now, with what its students are told. */
   const visible = async (
     id: string,
@@ -39,9 +38,9 @@ export function createTopics({ school, homework, submissions, sheets, store, clo
     const due = `${taught.subjectName}, due on ${schoolDateOf(dueAt, timezone)} at ${schoolTimeOf(dueAt, timezone)}.`;
     return { given, classId: taught.classId, due };
   };
-  const usersOfClass = async (classId: string, without: ReadonlySet<string> = new Set()): Promise<string[]> => {
-    const roster = await school.roster(classId, await school.dateAt(clock.now()));
-    return school.usersOfStudents(roster.map(({ studentId }) => studentId).filter((id) => !without.has(id)));
+  const usersOfClass = async (classId: string, now: Date, without?: ReadonlySet<string>): Promise<string[]> => {
+    const roster = await school.roster(classId, await school.dateAt(now));
+    return school.usersOfStudents(roster.map(({ studentId }) => studentId).filter((id) => !without?.has(id)));
   };
   const toClass = async (
     id: string,
@@ -52,7 +51,7 @@ export function createTopics({ school, homework, submissions, sheets, store, clo
     const found = await visible(id, now);
     if (!found) return undefined;
     return {
-      userIds: await usersOfClass(found.classId, without),
+      userIds: await usersOfClass(found.classId, now, without),
       entity: id,
       ...shortened({ title: title(found.given.title), body: found.due }),
       data: { homework_id: id },

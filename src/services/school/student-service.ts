@@ -216,7 +216,9 @@ export class StudentService {
         if (!before) throw new NotFoundError();
         requireVersion(ifMatch, before.version);
         const { birth_on: birthOn = before.birthOn, admitted_on: admittedOn = before.admittedOn } = changes;
-        requireDates({ birthOn, admittedOn, leftOn: before.leftOn }, today);
+        // Dates that stay may be older than the rule: they are in nobody's way.
+        if (birthOn !== before.birthOn || admittedOn !== before.admittedOn)
+          requireDates({ birthOn, admittedOn, leftOn: before.leftOn }, today);
         const [first] = await this.#store.enrolments(id, knex);
         if (changes.admitted_on && first && first.startsOn < changes.admitted_on) {
           throw new HasDataError({
