@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Worker } from 'bullmq';
 import pg from 'pg';
 import { afterAll, beforeAll } from 'vitest';
@@ -11,6 +9,7 @@ import { type Config, loadConfig } from '../../src/config/index.ts';
 import { type Container, createContainer } from '../../src/container.ts';
 import { startEngine } from '../../src/engine.ts';
 import { startEventWorkers } from '../../src/event-workers.ts';
+import { WebServer } from '../../src/http/web-server.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import type { EventConsumer } from '../../src/lib/events.ts';
 import type { Logger } from '../../src/lib/logger.ts';
@@ -92,7 +91,7 @@ export class SchoolHarness {
   #worker!: Container;
   #workers: Worker[] = [];
   #events: { close(): Promise<void> } | undefined;
-  #server: Server | undefined;
+  #server: WebServer | undefined;
   readonly #tokens = new Map<string, { token: string; atMs: number }>();
   readonly #env: Record<string, string>;
   readonly #consumers: readonly EventConsumer[];
@@ -148,10 +147,8 @@ export class SchoolHarness {
       log: this.log,
       retryMs: RETRY_MS,
     });
-    const server = createServer(this.container.app);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    this.baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    this.#server = server;
+    this.#server = new WebServer(this.container.app);
+    this.baseUrl = `http://127.0.0.1:${await this.#server.listen(0, '127.0.0.1')}`;
     const document = await (await fetch(`${this.baseUrl}/openapi.json`)).json();
     this.description = new ApiDescription(document as ApiDocument);
   }
@@ -159,9 +156,7 @@ export class SchoolHarness {
   async close(): Promise<void> {
     if (!this.#server) return; // it never opened; the reason is reported already
     await Promise.all([this.#events?.close(), ...this.#workers.map((worker) => worker.close())]);
-    const server = this.#server;
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await this.#server.stop(0);
     const { redis } = this.container.engine;
     const leftOver = await redis.keys(`*${this.prefix}*`);
     for (const key of leftOver) await redis.del(key).catch(() => 0); // a cluster's throwaway nodes go with their keys
