@@ -39,7 +39,8 @@ export class PointsStore {
    */
   async replace(entries: readonly PointEntry[], at: Date, knex: Knex = this.#knex): Promise<void> {
     // In one order in every process: two statements that meet wait for each other instead of locking each other out.
-    const rows = [...entries].sort((a, b) => (a.studentId < b.studentId ? -1 : 1));
+    const placeOf = ({ studentId, source, sourceId }: PointEntry) => `${studentId}:${source}:${sourceId}`;
+    const rows = [...entries].sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
     for (let start = 0; start < rows.length; start += REPLACED_AT_ONCE)
       await this.#replace(rows.slice(start, start + REPLACED_AT_ONCE), at, knex);
   }
