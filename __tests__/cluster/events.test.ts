@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DomainEvent } from '../../src/lib/events.ts';
-import { newId } from '../../src/lib/ids.ts';
+import { buildEvent } from '../support/build-event.ts';
 import { EventStream } from '../support/event-stream.ts';
 import { SchoolHarness } from '../support/harness.ts';
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
@@ -39,18 +39,7 @@ describe('Redis Cluster', () => {
     }
     expect(new Set(given.map((id) => school.engine.keys.shardOf(id))).size).toBeGreaterThan(2);
     await school.engine.eventLog.append(
-      given.flatMap((aggregateId) =>
-        [1, 2].map((number) => ({
-          id: newId(),
-          name: 'leave.decided' as const,
-          aggregateId,
-          payload: { number },
-          v: 1,
-          at: new Date().toISOString(),
-          actorId: null,
-          requestId: null,
-        })),
-      ),
+      given.flatMap((aggregateId) => [1, 2].map((number) => buildEvent(aggregateId, number))),
     );
     await until('all events', async () => (handled.length >= given.length * 3 ? true : undefined));
     for (const id of given)

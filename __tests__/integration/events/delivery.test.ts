@@ -6,6 +6,7 @@ import { newId } from '../../../src/lib/ids.ts';
 import { EVERYTHING } from '../../../src/lib/reach.ts';
 import { attendanceEntity, sheetKey } from '../../../src/services/attendance/attendance.entity.ts';
 import { MailNotSentError } from '../../../src/stores/mail/mailer.ts';
+import { buildEvent } from '../../support/build-event.ts';
 import { type Call, useSchool } from '../../support/harness.ts';
 import { TODAY } from '../../support/template.ts';
 import { until } from '../../support/until.ts';
@@ -43,16 +44,6 @@ let teacher: Call;
 let student: Call;
 let classSubject: { id: string; class: { id: string } };
 
-const build = (aggregateId: string, number: number, id = newId()): DomainEvent => ({
-  id,
-  name: 'leave.decided',
-  aggregateId,
-  payload: { number },
-  v: 1,
-  at: new Date().toISOString(),
-  actorId: null,
-  requestId: null,
-});
 const of = (aggregateId: string) => handled.filter((event) => event.aggregateId === aggregateId);
 const numbersOf = (aggregateId: string) => of(aggregateId).map(({ payload }) => payload.number);
 const arrived = (aggregateId: string, count: number) =>
@@ -191,7 +182,7 @@ describe('events of buffered writes', () => {
     await until('the outbox to be sent', async () =>
       (await school.rows('SELECT 1 FROM outbox_events WHERE published_at IS NULL')).length === 0 ? true : undefined,
     );
-    await school.engine.eventLog.append([build(key, 9)]);
+    await school.engine.eventLog.append([buildEvent(key, 9)]);
     await until('the last', async () => (numbersOf(key).at(-1) === 9 ? true : undefined));
     expect(of(key).map(({ name }) => name)).toEqual(['attendance.saved', 'attendance.stored', 'leave.decided']);
   });
@@ -201,7 +192,7 @@ describe('events of buffered writes', () => {
     await arrived(id, 1);
     const { redis, keys, buffer } = school.engine;
     const { document, version } = (await school.engine.reader.get('homework', id, EVERYTHING))!;
-    const event = { ...build(id, 1), name: 'homework.changed' as const, payload: { number: 1, homework_id: id } };
+    const event = { ...buildEvent(id, 1), name: 'homework.changed' as const, payload: { number: 1, homework_id: id } };
     await expect(
       buffer.put('homework', document, { ifMatch: version - 1, base: version, events: [event] }),
     ).rejects.toThrow();
@@ -220,7 +211,7 @@ describe('events of buffered writes', () => {
     const second = await teacher('POST', '/homework', { body, headers: key });
     const { id } = first.body.data;
     expect(second.body.data.id).toBe(id);
-    await school.engine.eventLog.append([build(id, 9)]);
+    await school.engine.eventLog.append([buildEvent(id, 9)]);
     await until('the last', async () => (numbersOf(id).at(-1) === 9 ? true : undefined));
     expect(of(id).map(({ name }) => name)).toEqual(['homework.published', 'leave.decided']);
   });
@@ -235,7 +226,9 @@ describe('delivery', () => {
       failures++;
       throw new Error('not yet');
     };
-    await school.engine.eventLog.append([1, 2, 3].flatMap((number) => [build(slow, number), build(quick, number)]));
+    await school.engine.eventLog.append(
+      [1, 2, 3].flatMap((number) => [buildEvent(slow, number), buildEvent(quick, number)]),
+    );
     await arrived(quick, 3);
     await arrived(slow, 3);
     expect(failures).toBe(3);
@@ -245,9 +238,9 @@ describe('delivery', () => {
 
   it('knows an event it has handled by its id', async () => {
     const aggregate = newId();
-    const event = build(aggregate, 1);
+    const event = buildEvent(aggregate, 1);
     await school.engine.eventLog.append([event, event]);
-    await school.engine.eventLog.append([event, build(aggregate, 2)]);
+    await school.engine.eventLog.append([event, buildEvent(aggregate, 2)]);
     await arrived(aggregate, 2);
     expect(numbersOf(aggregate)).toEqual([1, 2]);
   });
@@ -263,7 +256,7 @@ describe('delivery', () => {
       failures++;
       throw error;
     };
-    await school.engine.eventLog.append([build(aggregate, 1), build(aggregate, 2)]);
+    await school.engine.eventLog.append([buildEvent(aggregate, 1), buildEvent(aggregate, 2)]);
     await arrived(aggregate, 2);
     expect(numbersOf(aggregate)).toEqual([1, 2]);
     expect(failures).toBe(8);
@@ -275,7 +268,7 @@ describe('delivery', () => {
     trouble = ({ aggregateId, payload }) => {
       if (isBroken && aggregateId === aggregate && payload.number === 1) throw new Error('no such thing');
     };
-    await school.engine.eventLog.append([build(aggregate, 1), build(aggregate, 2)]);
+    await school.engine.eventLog.append([buildEvent(aggregate, 1), buildEvent(aggregate, 2)]);
     await arrived(aggregate, 1);
     expect(numbersOf(aggregate)).toEqual([2]);
     const queue = school.engine.queues['failed-events'];
@@ -302,7 +295,7 @@ describe('delivery', () => {
       if (isBroken && aggregates.includes(aggregateId)) throw new Error('no such thing');
     };
     try {
-      await school.engine.eventLog.append(aggregates.map((aggregate) => build(aggregate, 1)));
+      await school.engine.eventLog.append(aggregates.map((aggregate) => buildEvent(aggregate, 1)));
       await until('all to be given up', async () => ((await queue.getFailedCount()) >= 20 ? true : undefined));
       const jobs = await queue.getFailed();
       expect(new Set(jobs.map(({ failedReason }) => failedReason))).toEqual(new Set(['no such thing']));
@@ -325,7 +318,7 @@ describe('delivery', () => {
       open = resolve;
     });
     trouble = ({ aggregateId }) => (aggregateId === aggregate ? gate : undefined);
-    await eventLog.append([build(aggregate, 1)]);
+    await eventLog.append([buildEvent(aggregate, 1)]);
     await until('it to be taken', async () =>
       ((await redis.xpending(key, 'test-recorder')) as [number])[0] === 1 ? true : undefined,
     );
@@ -341,7 +334,7 @@ describe('delivery', () => {
 
   it('share an entry with those of the same commit, and each is handled by itself', async () => {
     const { redis, keys, eventLog } = school.engine;
-    const events = [newId(), newId(), newId()].map((aggregate) => build(aggregate, 1));
+    const events = [newId(), newId(), newId()].map((aggregate) => buildEvent(aggregate, 1));
     const [good, bad, far] = events.map(({ aggregateId }) => aggregateId) as [string, string, string];
     const key = keys.events(keys.shardOf(good));
     let isBroken = true;
@@ -385,7 +378,7 @@ describe('delivery', () => {
       services: [],
     });
     const second = await startEventWorkers(school.engine, { ...options, consumers: [...all, shared('second')] });
-    await school.engine.eventLog.append([build(done, 1), build(aggregate, 1)]);
+    await school.engine.eventLog.append([buildEvent(done, 1), buildEvent(aggregate, 1)]);
     await until('the first attempt', async () => (names.includes('first') ? true : undefined));
     await first.close();
     await until('the second process', async () => (names.includes('second') ? true : undefined));
@@ -399,7 +392,7 @@ describe('events of committed changes', () => {
   const insert = `INSERT INTO outbox_events (id, name, aggregate_id, payload, created_at)
     VALUES (?, 'leave.decided', ?, ?, now())`;
   const values = (aggregateId: string, number: number) => {
-    const { id, payload, v, actorId, requestId } = build(aggregateId, number);
+    const { id, payload, v, actorId, requestId } = buildEvent(aggregateId, number);
     return [id, aggregateId, JSON.stringify({ payload, v, actorId, requestId })];
   };
 
